@@ -1,0 +1,1 @@
+"""What the history says: statistics, comparison, predicted durations."""

@@ -1,0 +1,1 @@
+"""Python front doors, one thin module per kind of work."""

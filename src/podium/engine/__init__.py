@@ -1,0 +1,1 @@
+"""One loop that runs plans and writes down everything that happens."""

@@ -1,0 +1,279 @@
+"""Everything that can happen in a run, and the order in which it can.
+
+An event is a fact, written once to the journal and never changed. Grammar of a run's journal:
+
+    run      = RunStarted item* RunFinished
+    item     = RunResumed | CancelRequested | step-item
+    step     = attempt* [AttemptScheduled attempt+]* StepFinished
+    attempt  = AttemptStarted AttemptProgressed* [AttemptStopping] (AttemptFinished | AttemptLost)
+    late     = LateResult                    (any time after the attempt was superseded)
+
+`AttemptStarted` is in the journal before the attempt begins, `StepFinished` before anything that depends on
+the step starts. A journal may end anywhere (the process was killed); `RunResumed` continues it.
+
+Wall times are microseconds since the Unix epoch; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Outcome = Literal["passed", "failed", "errored", "timed_out", "skipped", "cancelled"]
+"""How a step or a run ended. `failed`: the thing under test is wrong. `errored`: we could not tell."""
+
+OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored", "timed_out", "skipped", "cancelled")
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="kind", tag=True, omit_defaults=True, gc=False):
+    """Base of all events.
+
+    Attributes:
+        at_us: Wall time [us since the Unix epoch].
+    """
+
+    at_us: int
+
+
+class RunStarted(Event, tag="run_started", frozen=True):
+    """The run exists; its whole definition is stored with it.
+
+    Attributes:
+        run: Run id (UUIDv7).
+        work: Kind of work: `campaign`, `layers`, `workflow` or `plan`.
+        name: What a person calls it.
+        definition: Digest of the stored plan (an artifact).
+        steps: Number of steps in the plan.
+        slots: How many steps may run at once.
+        seed: Seed from which the engine draws retry jitter.
+        parent: The run this one reruns.
+        options: What the caller asked for, as given (speed, parallel, paths, …).
+        engine: Identity of the process that owns the run, `host:pid:start`.
+    """
+
+    run: str
+    work: str
+    name: str
+    definition: str
+    steps: int
+    slots: int
+    seed: int = 0
+    parent: str | None = None
+    options: dict[str, Any] = {}
+    engine: str = ""
+
+
+class RunResumed(Event, tag="run_resumed", frozen=True):
+    """A new process owns the run from here on; what was running then counts as lost.
+
+    Attributes:
+        engine: Identity of the new owner, `host:pid:start`.
+    """
+
+    engine: str
+
+
+class CancelRequested(Event, tag="cancel_requested", frozen=True):
+    """Nothing new starts from here on.
+
+    Attributes:
+        who: Who asked (`user`, `deadline`, a name).
+        why: In words.
+        force: Running attempts are killed, not asked to stop.
+    """
+
+    who: str
+    why: str
+    force: bool = False
+
+
+class AttemptScheduled(Event, tag="attempt_scheduled", frozen=True):
+    """A step waits before its next attempt.
+
+    Attributes:
+        step: Step name.
+        number: The number the next attempt will have.
+        not_before_us: Wall time before which it will not start [us since the Unix epoch].
+        delay: The wait, as drawn [s].
+        reason: Why there is another attempt: `retry` (by policy) or `lost` (worker lost).
+    """
+
+    step: str
+    number: int
+    not_before_us: int
+    delay: float
+    reason: Literal["retry", "lost"]
+
+
+class AttemptStarted(Event, tag="attempt_started", frozen=True):
+    """An attempt is about to begin.
+
+    Attributes:
+        step: Step name.
+        number: Attempt number, from 1.
+        token: Fencing token, larger than that of every earlier attempt of the run.
+    """
+
+    step: str
+    number: int
+    token: int
+
+
+class AttemptProgressed(Event, tag="attempt_progressed", frozen=True):
+    """An attempt is alive and says how far it is.
+
+    Attributes:
+        step: Step name.
+        token: Fencing token of the attempt.
+        done: Fraction done, 0..1, if known.
+        message: One line for a person.
+    """
+
+    step: str
+    token: int
+    done: float | None = None
+    message: str = ""
+
+
+class AttemptStopping(Event, tag="attempt_stopping", frozen=True):
+    """An attempt was told to end: asked first, killed after the grace.
+
+    Attributes:
+        step: Step name.
+        token: Fencing token of the attempt.
+        reason: `timeout`, `cancel` or `deadline`.
+        force: Whether it was killed at once.
+    """
+
+    step: str
+    token: int
+    reason: Literal["timeout", "cancel", "deadline"]
+    force: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an attempt did not pass.
+
+    Attributes:
+        type: Class of the error: an exception name, `Timeout`, `Criteria`, `WorkerLost`, `ExitCode`, …
+        message: One sentence for a person.
+        details: More lines, such as a traceback or the end of standard error.
+    """
+
+    type: str
+    message: str
+    details: str = ""
+
+
+class AttemptFinished(Event, tag="attempt_finished", frozen=True):
+    """An attempt ended and its result counts.
+
+    Attributes:
+        step: Step name.
+        token: Fencing token of the attempt.
+        outcome: How it ended.
+        duration: From start to end [s].
+        output: JSON value handed to dependents and shown to people.
+        failure: Why it did not pass.
+        artifacts: Name to digest of stored bytes.
+    """
+
+    step: str
+    token: int
+    outcome: Outcome
+    duration: float
+    output: Any = None
+    failure: Failure | None = None
+    artifacts: dict[str, str] = {}
+
+
+class AttemptLost(Event, tag="attempt_lost", frozen=True):
+    """The worker that held the attempt is gone; this does not use up the step's own retries.
+
+    Attributes:
+        step: Step name.
+        token: Fencing token of the attempt.
+        reason: What is known of the loss.
+    """
+
+    step: str
+    token: int
+    reason: str
+
+
+class LateResult(Event, tag="late_result", frozen=True):
+    """A superseded attempt reported after all: recorded, not applied.
+
+    Attributes:
+        step: Step name.
+        token: Fencing token of the superseded attempt.
+        outcome: What it reported.
+    """
+
+    step: str
+    token: int
+    outcome: Outcome
+
+
+class StepFinished(Event, tag="step_finished", frozen=True):
+    """A step is done; its outcome is final.
+
+    Attributes:
+        step: Step name.
+        outcome: How it ended.
+        attempts: How many attempts were started.
+        reason: Why it was skipped or cancelled, in words.
+    """
+
+    step: str
+    outcome: Outcome
+    attempts: int = 1
+    reason: str = ""
+
+
+class RunFinished(Event, tag="run_finished", frozen=True):
+    """The run is over.
+
+    Attributes:
+        outcome: `passed` only if every step passed.
+        counts: Outcome to number of steps.
+        duration: From `RunStarted` or `RunResumed` to here [s].
+    """
+
+    outcome: Outcome
+    counts: dict[str, int]
+    duration: float
+
+
+AnyEvent = (
+    RunStarted
+    | RunResumed
+    | CancelRequested
+    | AttemptScheduled
+    | AttemptStarted
+    | AttemptProgressed
+    | AttemptStopping
+    | AttemptFinished
+    | AttemptLost
+    | LateResult
+    | StepFinished
+    | RunFinished
+)
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as one JSON object, its kind under `kind`."""
+    return _encoder.encode(event)
+
+
+def decode(text: bytes | str) -> AnyEvent:
+    """Return the event of a JSON object.
+
+    Raises:
+        msgspec.ValidationError: The text is not an event of a known kind.
+    """
+    return _decoder.decode(text)

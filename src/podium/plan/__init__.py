@@ -1,0 +1,1 @@
+"""Documents to plans: immutable graphs of steps."""

@@ -1,0 +1,233 @@
+"""A plan: an immutable graph of steps, checked when it is made.
+
+A plan says what is to be done, in what order, under which policy and with which resources. It does not know how:
+that is the executor's part. It serialises to JSON and back without loss; a run stores its plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from podium.errors import Diagnostic, PlanError
+from podium.events import Outcome
+from podium.protocols import Work
+
+
+class _Value(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    pass
+
+
+class Retry(_Value, frozen=True):
+    """When and how a step is tried again.
+
+    The delay before attempt n+1 is drawn from `[(1 - jitter) d, d]` with `d = min(maximum, initial * exponent**(n-1))`.
+
+    Attributes:
+        attempts: How many attempts in all, at least 1.
+        initial: First delay [s].
+        maximum: Longest delay [s].
+        exponent: Growth from one delay to the next.
+        jitter: 0 (none) .. 1 (full jitter).
+        outcomes: Outcomes that are tried again.
+    """
+
+    attempts: int = 1
+    initial: float = 1.0
+    maximum: float = 60.0
+    exponent: float = 2.0
+    jitter: float = 1.0
+    outcomes: tuple[Outcome, ...] = ("failed", "errored", "timed_out")
+
+
+class Policy(_Value, frozen=True):
+    """What the engine does about an attempt that does not simply pass.
+
+    Attributes:
+        timeout: Longest duration of one attempt [s].
+        grace: From being asked to stop to being killed [s].
+        retry: When it is tried again.
+        losses: How many workers may be lost over this step before it counts as errored.
+    """
+
+    timeout: float | None = None
+    grace: float = 5.0
+    retry: Retry = Retry()
+    losses: int = 3
+
+
+class Need(_Value, frozen=True):
+    """A step that has to come first.
+
+    Attributes:
+        step: Its name.
+        until: `passed`: skip this step unless it passed. `done`: start whatever it came to.
+    """
+
+    step: str
+    until: Literal["passed", "done"] = "passed"
+
+
+class Step(_Value, frozen=True):
+    """One unit of work.
+
+    Attributes:
+        name: Unique in the plan.
+        work: What to do.
+        needs: Steps that come first.
+        policy: What to do about failures.
+        resources: Name to amount taken while it runs; every step also takes one slot.
+        expected: Expected duration, for ordering [s].
+        labels: What a person may select or group by.
+    """
+
+    name: str
+    work: Work
+    needs: tuple[Need, ...] = ()
+    policy: Policy = Policy()
+    resources: dict[str, float] = {}
+    expected: float = 1.0
+    labels: dict[str, str] = {}
+
+
+class Plan(_Value, frozen=True):
+    """An immutable directed acyclic graph of steps.
+
+    Make one with `Plan.of`, which checks it.
+
+    Attributes:
+        name: What a person calls it.
+        work: Kind of work: `campaign`, `layers`, `workflow` or `plan`.
+        steps: In the order written.
+        slots: How many steps may run at once, at least 1.
+        capacities: Resource name to how much of it there is.
+        deadline: Longest duration of the whole run [s].
+        seed: Seed for retry jitter.
+        strict_waves: Start a wave only when the one before is done.
+        options: What the caller asked for, as given; shown, not interpreted.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    work: str = "plan"
+    slots: int = 1
+    capacities: dict[str, float] = {}
+    deadline: float | None = None
+    seed: int = 0
+    strict_waves: bool = False
+    options: dict[str, Any] = {}
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        steps: Iterable[Step],
+        *,
+        work: str = "plan",
+        slots: int = 1,
+        capacities: Mapping[str, float] | None = None,
+        deadline: float | None = None,
+        seed: int = 0,
+        strict_waves: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> Plan:
+        """Make a plan and check it.
+
+        Raises:
+            PlanError: Duplicate names (P201), unknown needs (P202), a cycle, shown (P203), no slot (P204), a step that
+                asks for more of a resource than there is (P205).
+        """
+        plan = cls(
+            name=name,
+            steps=tuple(steps),
+            work=work,
+            slots=slots,
+            capacities=dict(capacities or {}),
+            deadline=deadline,
+            seed=seed,
+            strict_waves=strict_waves,
+            options=dict(options or {}),
+        )
+        findings = [*_names(plan), *_limits(plan)] or _cycles(plan)
+        if findings:
+            raise PlanError(findings)
+        return plan
+
+    def waves(self) -> list[list[str]]:
+        """Return the step names by topological depth, each wave in the order written."""
+        depth: dict[str, int] = {}
+        for step in topological(self.steps):
+            depth[step.name] = 1 + max((depth[need.step] for need in step.needs), default=-1)
+        waves: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+        for step in self.steps:
+            waves[depth[step.name]].append(step.name)
+        return waves
+
+
+def topological(steps: tuple[Step, ...]) -> list[Step]:
+    """Return the steps so that needs come first; steps on or behind a cycle are left out."""
+    missing = {step.name: len(step.needs) for step in steps}
+    by_name = {step.name: step for step in steps}
+    dependents = dependents_of(steps)
+    ordered = [step for step in steps if not step.needs]
+    for step in ordered:
+        for name in dependents[step.name]:
+            missing[name] -= 1
+            if not missing[name]:
+                ordered.append(by_name[name])
+    return ordered
+
+
+def dependents_of(steps: tuple[Step, ...]) -> dict[str, list[str]]:
+    """Return for every step the names of those that need it."""
+    dependents: dict[str, list[str]] = {step.name: [] for step in steps}
+    for step in steps:
+        for need in step.needs:
+            dependents[need.step].append(step.name)
+    return dependents
+
+
+def _names(plan: Plan) -> list[Diagnostic]:
+    from difflib import get_close_matches  # noqa: PLC0415  (only on errors)
+
+    seen: set[str] = set()
+    findings: list[Diagnostic] = []
+    for step in plan.steps:
+        if step.name in seen:
+            findings.append(Diagnostic("P201", f"two steps have the name `{step.name}`", "give one of them another name"))
+        seen.add(step.name)
+    for step in plan.steps:
+        for need in step.needs:
+            if need.step not in seen:
+                close = get_close_matches(need.step, seen, n=1)
+                hint = f"did you mean `{close[0]}`?" if close else None
+                findings.append(Diagnostic("P202", f"step `{step.name}` needs unknown step `{need.step}`", hint))
+    return findings
+
+
+def _limits(plan: Plan) -> list[Diagnostic]:
+    findings: list[Diagnostic] = []
+    if plan.slots < 1:
+        findings.append(Diagnostic("P204", f"slots must be at least 1, not {plan.slots}"))
+    for step in plan.steps:
+        for name, amount in step.resources.items():
+            there = plan.capacities.get(name, 0.0)
+            if amount > there:
+                text = f"step `{step.name}` needs {amount:g} of `{name}`, but there is {there:g}"
+                findings.append(Diagnostic("P205", text, f"declare a capacity for `{name}`"))
+    return findings
+
+
+def _cycles(plan: Plan) -> list[Diagnostic]:
+    left = {step.name: step for step in plan.steps}
+    for step in topological(plan.steps):
+        del left[step.name]
+    if not left:
+        return []
+    path: list[str] = [next(iter(left))]
+    while path[-1] not in path[:-1]:
+        path.append(next(need.step for need in left[path[-1]].needs if need.step in left))
+    cycle = path[path.index(path[-1]) :]
+    return [Diagnostic("P203", f"the steps need each other in a circle: {' -> '.join(cycle)}", "remove one of these needs")]

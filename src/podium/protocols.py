@@ -1,0 +1,177 @@
+"""The seams: what the engine asks of the things around it.
+
+`Executor` carries attempts out, `Journal` keeps what happened, `Sink` shows it, `Clock` tells time. The engine
+knows nothing else, so each can be replaced: by a fake under a virtual clock, by another database, by a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from podium.events import AnyEvent, Failure, Outcome
+
+
+class Work(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an attempt has to do.
+
+    Attributes:
+        kind: Name of the executor that can do it.
+        payload: JSON value the executor understands.
+    """
+
+    kind: str
+    payload: Any = None
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One try at one step.
+
+    Attributes:
+        run: Run id.
+        step: Step name.
+        number: Attempt number, from 1.
+        token: Fencing token, unique within the run and growing.
+        work: What to do.
+        idempotency_key: The same for every attempt of the step in this run.
+        timeout: Limit the engine enforces [s]; told to the executor for information only.
+    """
+
+    run: str
+    step: str
+    number: int
+    token: int
+    work: Work
+    idempotency_key: str
+    timeout: float | None = None
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The attempt is over, and everything it started is confirmed dead.
+
+    Attributes:
+        outcome: How it ended, as far as the executor can tell.
+        output: JSON value.
+        failure: Why it did not pass.
+        artifacts: Name to bytes, stored with the result.
+    """
+
+    outcome: Outcome
+    output: Any = None
+    failure: Failure | None = None
+    artifacts: dict[str, bytes] = {}
+
+
+class Progressed(msgspec.Struct, frozen=True, tag="progressed"):
+    """The attempt is alive.
+
+    Attributes:
+        done: Fraction done, 0..1, if known.
+        message: One line for a person.
+    """
+
+    done: float | None = None
+    message: str = ""
+
+
+class Lost(msgspec.Struct, frozen=True, tag="lost"):
+    """The worker that held the attempt is gone, and so is all it had started.
+
+    Attributes:
+        reason: What is known, for example `killed by signal 9`.
+    """
+
+    reason: str
+
+
+Report = Finished | Progressed | Lost
+ReportTo = Callable[[int, Report], None]
+"""Called with (token, report) from the engine's thread: any number of `Progressed`, then one of the others."""
+
+
+class Executor(Protocol):
+    """Carries out attempts of one kind of work."""
+
+    def start(self, attempt: Attempt, report: ReportTo) -> None:
+        """Begin the attempt and return at once; may report before returning."""
+        ...
+
+    def stop(self, token: int, *, force: bool) -> None:
+        """Ask the attempt to end, or kill it with all it started; the end itself comes as a report."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything the executor holds; nothing it started is left behind."""
+        ...
+
+
+class Record(msgspec.Struct, frozen=True):
+    """An event with its place in the run's journal.
+
+    Attributes:
+        seq: Position, from 1, without gaps.
+        event: What happened.
+    """
+
+    seq: int
+    event: AnyEvent
+
+
+class Journal(Protocol):
+    """Keeps the events of runs in order. The truth; everything else can be rebuilt from it."""
+
+    def append(
+        self, run: str, first_seq: int, events: Sequence[AnyEvent], blobs: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Write events at `first_seq`, `first_seq + 1`, … and blobs by digest, all or nothing; durable on return.
+
+        Raises:
+            StoreError: Another process has written at one of these positions (code E511), or the store fails.
+        """
+        ...
+
+    def read(self, run: str, after: int = 0) -> Iterator[Record]:
+        """Yield the run's records with `seq > after`, in order."""
+        ...
+
+    def blob(self, digest: str) -> bytes:
+        """Return stored bytes.
+
+        Raises:
+            StoreError: No blob has this digest (code E512).
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Consumes events after they are durable. One that raises is dropped with a warning; the run goes on."""
+
+    def emit(self, run: str, records: Sequence[Record]) -> None:
+        """Take a batch of records, in order."""
+        ...
+
+    def close(self) -> None:
+        """The run is over, or the reader leaves."""
+        ...
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back [s]."""
+        ...
+
+    def wall_us(self) -> int:
+        """Return the time of day [us since the Unix epoch]."""
+        ...
+
+    async def wait(self, until: float | None) -> None:
+        """Return at `until` on the monotonic scale [s], or when `wake` is called, whichever is first."""
+        ...
+
+    def wake(self) -> None:
+        """End the current or the next `wait`."""
+        ...

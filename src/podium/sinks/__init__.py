@@ -1,0 +1,1 @@
+"""Consumers of events: the live board, plain lines, JSON lines, JUnit."""

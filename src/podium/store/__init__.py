@@ -1,0 +1,1 @@
+"""The journal in SQLite, its read models, retention and export."""
