@@ -2,14 +2,15 @@
 
 An event is a fact, written once to the journal and never changed. Grammar of a run's journal:
 
-    run      = RunStarted item* RunFinished
-    item     = RunResumed | CancelRequested | step-item
+    run      = RunStarted item* RunFinished (RunResumed item* RunFinished)*
+    item     = RunResumed | CancelRequested | an event of a step
     step     = attempt* [AttemptScheduled attempt+]* StepFinished
     attempt  = AttemptStarted AttemptProgressed* [AttemptStopping] (AttemptFinished | AttemptLost)
     late     = LateResult                    (any time after the attempt was superseded)
 
 `AttemptStarted` is in the journal before the attempt begins, `StepFinished` before anything that depends on
-the step starts. A journal may end anywhere (the process was killed); `RunResumed` continues it.
+the step starts. A journal may end anywhere (the process was killed); `RunResumed` continues it, and also reopens
+a cancelled run: its cancelled steps are pending again.
 
 Wall times are microseconds since the Unix epoch; durations are seconds.
 """
@@ -195,11 +196,13 @@ class AttemptLost(Event, tag="attempt_lost", frozen=True):
         step: Step name.
         token: Fencing token of the attempt.
         reason: What is known of the loss.
+        by: Who was lost: the `worker`, or the `engine` itself (found on resume; never counted against the step).
     """
 
     step: str
     token: int
     reason: str
+    by: Literal["worker", "engine"] = "worker"
 
 
 class LateResult(Event, tag="late_result", frozen=True):

@@ -7,11 +7,17 @@ knows nothing else, so each can be replaced: by a fake under a virtual clock, by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, Protocol
 
 import msgspec
 
 from podium.events import AnyEvent, Failure, Outcome
+
+
+def content_digest(data: bytes) -> str:
+    """Return the name under which a blob is stored: 32 hex digits of BLAKE2b."""
+    return blake2b(data, digest_size=16).hexdigest()
 
 
 class Work(msgspec.Struct, frozen=True, omit_defaults=True):
