@@ -268,7 +268,7 @@ class Dispatcher:
             for sink in tuple(self._sinks):
                 try:
                     sink.emit(self._run, records)
-                except Exception:
+                except Exception:  # noqa: BLE001 (whatever a sink raises, the run goes on)
                     _log.warning("%s raised and is left out from here on", type(sink).__name__, exc_info=True)
                     self._sinks.remove(sink)
 
@@ -277,7 +277,7 @@ class Dispatcher:
         for executor, attempt in starts:
             try:
                 executor.start(attempt, self._report)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (whatever an executor raises is a result)
                 _log.exception("executor for `%s` could not start `%s`", attempt.work.kind, attempt.step)
                 failure = Failure(type(error).__name__, f"could not be started: {error}")
                 self._report(attempt.token, Finished("errored", failure=failure))

@@ -196,7 +196,9 @@ def _names(plan: Plan) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
     for step in plan.steps:
         if step.name in seen:
-            findings.append(Diagnostic("P201", f"two steps have the name `{step.name}`", "give one of them another name"))
+            findings.append(
+                Diagnostic("P201", f"two steps have the name `{step.name}`", "give one of them another name")
+            )
         seen.add(step.name)
     for step in plan.steps:
         for need in step.needs:
@@ -230,4 +232,10 @@ def _cycles(plan: Plan) -> list[Diagnostic]:
     while path[-1] not in path[:-1]:
         path.append(next(need.step for need in left[path[-1]].needs if need.step in left))
     cycle = path[path.index(path[-1]) :]
-    return [Diagnostic("P203", f"the steps need each other in a circle: {' -> '.join(cycle)}", "remove one of these needs")]
+    return [
+        Diagnostic(
+            "P203",
+            f"the steps need each other in a circle: {' -> '.join(cycle)}",
+            "remove one of these needs",
+        )
+    ]
