@@ -125,20 +125,9 @@ def _address_space(limit: int | None) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent dies, in case the reader thread cannot run."""
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes  # noqa: PLC0415  (only needed here)
-
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-
-
 def main() -> None:
     """Start the worker on the socket whose descriptor is the first argument."""
     faulthandler.enable()
-    _die_with_parent()
     Worker(socket.socket(fileno=int(sys.argv[1]))).run()
 
 

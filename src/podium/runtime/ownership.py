@@ -1,12 +1,14 @@
 """Who started a process, written where a later start can read it.
 
 Every process Podium starts carries `PODIUM_OWNER=<pid>:<start time>` in its environment, and so do its descendants
-unless they clear it. When the owner is gone (killed, crashed), the next start finds and ends them.
+unless they clear it. When the owner is gone (killed, crashed), its guard finds and ends them, or else the next start.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 
 import psutil
 
@@ -41,16 +43,31 @@ def labelled(variable: str, value: str | None = None) -> list[psutil.Process]:
     return found
 
 
+def kill_labelled(owner: str) -> list[int]:
+    """Kill every living process of this owner, wait until they are dead, and return their process ids."""
+    return _kill([process for process in labelled(VARIABLE, owner) if _runs(process)])
+
+
 def reap_orphans() -> list[int]:
     """Kill every process whose owner is gone, and return their process ids."""
-    orphans = [process for process in labelled(VARIABLE) if not is_alive(_owner_of(process))]
-    for process in orphans:
-        try:
+    return _kill([process for process in labelled(VARIABLE) if _runs(process) and not is_alive(_owner_of(process))])
+
+
+def _kill(processes: list[psutil.Process]) -> list[int]:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(orphans, timeout=5)
-    return [process.pid for process in orphans]
+    deadline = time.monotonic() + 2.0
+    while any(_runs(process) for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return [process.pid for process in processes]
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _owner_of(process: psutil.Process) -> str:

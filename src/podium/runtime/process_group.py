@@ -75,7 +75,7 @@ class ProcessGroup:
             for process in left:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
-            psutil.wait_procs(left, timeout=0.2)
+            time.sleep(0.005)
 
     def poll(self) -> int | None:
         """Return the leader's exit code (negative: killed by that signal), or None while it runs."""

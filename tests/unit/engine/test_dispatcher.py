@@ -152,10 +152,10 @@ def test_retry_stops_at_the_first_pass_and_its_delays_are_journalled_and_reprodu
 
 
 def test_a_slot_is_free_while_a_step_waits_for_its_next_attempt():
-    retry = Policy(retry=Retry(attempts=2, initial=100.0, jitter=0.0))
+    retry = Policy(retry=Retry(attempts=2, initial=50.0, jitter=0.0))
     run = conduct([step("a", policy=retry, expected=9), step("b")], {"a": [failing(), passing()]}, slots=1)
     assert run.started_at("b") == [1.0]
-    assert run.started_at("a") == [0.0, 101.0]
+    assert run.started_at("a") == [0.0, 51.0]
 
 
 def test_attempts_are_used_up():
@@ -326,9 +326,7 @@ def test_output_and_artifacts_are_stored_with_the_result():
 
 def test_a_cancelled_run_can_be_resumed_and_does_the_rest():
     steps = [step("a"), step("b", "a"), step("c", "b")]
-    run = conduct(
-        steps, {"b": [hanging()]}, at=[(2.0, lambda it: it.dispatcher.cancel(who="user", why="Ctrl-C"))]
-    )
+    run = conduct(steps, {"b": [hanging()]}, at=[(2.0, lambda it: it.dispatcher.cancel(who="user", why="Ctrl-C"))])
     assert run.outcomes == {"a": "passed", "b": "cancelled", "c": "cancelled"}
     again = Conducted(steps, journal=run.journal)
     again.resume()
