@@ -1,1 +1,8 @@
-"""The journal in SQLite, its read models, retention and export."""
+"""The journal in SQLite, its read models, and retention."""
+
+from podium.store.database import Durability
+from podium.store.rows import Deleted, RunRow, StepRow
+from podium.store.run_ids import new_run_id
+from podium.store.sqlite import Store
+
+__all__ = ["Deleted", "Durability", "RunRow", "StepRow", "Store", "new_run_id"]

@@ -1,0 +1,125 @@
+"""Opening an SQLite file: pragmas, migrations, and errors a person can act on."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Generator
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from podium.errors import EnvironmentProblemError, StoreError
+
+Durability = Literal["normal", "full"]
+"""`normal` survives the death of the process at any moment, `full` also that of the machine."""
+
+_SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
+
+
+def migrations() -> list[str]:
+    """Return the migration scripts in order; the schema version of a file is how many it has had."""
+    folder = resources.files("podium.store") / "migrations"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    return [file.read_text(encoding="utf-8") for file in files]
+
+
+def connect(path: Path, *, durability: Durability) -> sqlite3.Connection:
+    """Open the file, creating it and its directory if need be, and bring its schema up to date.
+
+    Raises:
+        EnvironmentProblemError: It cannot be created or written (E501).
+        StoreError: It was written by a later version (E513), or is no store (E514).
+    """
+    _make_directory(path)
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+    except sqlite3.OperationalError as error:
+        raise _cannot_write(path, error) from error
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {_SYNCHRONOUS[durability]}",
+            "foreign_keys = ON",
+            "wal_autocheckpoint = 4000",
+            "cache_size = -16000",
+            "temp_store = MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        _migrate(connection, path)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise _cannot_write(path, error) from error
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreError(
+            f"{path} is not a store: {error}", code="E514", hint="name another file with --store, or move this one away"
+        ) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Write all of it or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    scripts = migrations()
+    if _version(connection) == len(scripts):
+        return
+    with transaction(connection):
+        version = _version(connection)  # again, as another process may have been first
+        if version > len(scripts):
+            raise StoreError(
+                f"{path} has schema version {version}, and this version of Podium knows up to {len(scripts)}",
+                code="E513",
+                hint="use the Podium that wrote it, or name another file with --store",
+            )
+        for script in scripts[version:]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(scripts)}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> list[str]:
+    statements: list[str] = []
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements
+
+
+def _make_directory(path: Path) -> None:
+    folder = path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if folder.name == ".podium" and not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: Exception) -> EnvironmentProblemError:
+    return EnvironmentProblemError(
+        f"the store {path} cannot be written: {error}",
+        code="E501",
+        hint="name a file in a directory you can write to with --store or PODIUM_STORE",
+    )

@@ -1,0 +1,266 @@
+"""The store in one SQLite file: the journal, its blobs, and the read models."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Self
+
+import msgspec
+
+from podium.errors import StoreError, UsageError
+from podium.events import AnyEvent, AttemptFinished, Failure, decode, encode
+from podium.protocols import Record
+from podium.store.database import Durability, connect, transaction
+from podium.store.location import locate
+from podium.store.projection import Projection
+from podium.store.rows import Deleted, RunRow, StepRow
+
+_RUN_COLUMNS = """id, work, name, parent, definition, steps, slots, seed, options, engine, started_us, finished_us,
+    outcome, counts, duration"""
+_STEP_COLUMNS = (
+    """step.name, step.outcome, step.attempts, step.finished_us, step.reason, step.duration, journal.event"""
+)
+_STEPS = f"""
+SELECT run.id, {_STEP_COLUMNS} FROM step
+JOIN run ON run.key = step.run
+LEFT JOIN journal ON journal.run = step.run AND journal.seq = step.result_seq
+"""  # noqa: S608 (no value of a user's is in it)
+_BATCH = 1000
+
+
+class Store:
+    """A `podium.protocols.Journal` with the questions people ask of it. Belongs to the thread that opened it.
+
+    Make one with `Store.open`.
+
+    Args:
+        path: The file.
+        connection: Open connection to it.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._keys: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, path: Path, *, durability: Durability = "normal") -> Self:
+        """Open the store, creating it if need be.
+
+        Raises:
+            EnvironmentProblemError: It cannot be created or written (E501).
+            StoreError: It was written by a later version (E513), or is no store (E514).
+        """
+        return cls(path, connect(path, durability=durability))
+
+    @staticmethod
+    def locate(start: Path | None = None) -> Path:
+        """Return where the store of a directory is; see `podium.store.location`."""
+        return locate(start)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def append(
+        self, run: str, first_seq: int, events: Sequence[AnyEvent], blobs: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Write events, blobs and read models, all or nothing; durable on return.
+
+        Raises:
+            StoreError: Another process has written at one of these positions (E511), or the store fails (E515).
+        """
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            try:
+                key = self._keys.get(run) or self._key(run)
+                rows = [(key, seq, encode(event).decode()) for seq, event in enumerate(events, first_seq)]
+                self._connection.executemany("INSERT INTO journal VALUES (?, ?, ?)", rows)
+                if blobs:
+                    packed = [(digest, len(data), zlib.compress(data, 1)) for digest, data in blobs.items()]
+                    self._connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?)", packed)
+                Projection(self._connection, key).take(first_seq, events)
+            except BaseException:
+                self._keys.pop(run, None)
+                execute("ROLLBACK")
+                raise
+            execute("COMMIT")
+        except sqlite3.IntegrityError as error:
+            raise StoreError(
+                f"position {first_seq} of run {run} is taken: another process continues this run", code="E511"
+            ) from error
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {self.path} cannot be written: {error}", code="E515") from error
+
+    def read(self, run: str, after: int = 0) -> Iterator[Record]:
+        """Yield the run's records with `seq > after`, in order."""
+        while True:
+            rows = self._connection.execute(
+                "SELECT seq, event FROM journal JOIN run_key ON key = run WHERE id = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (run, after, _BATCH),
+            ).fetchall()
+            for seq, event in rows:
+                yield Record(seq, decode(event))
+            if len(rows) < _BATCH:
+                return
+            after = rows[-1][0]
+
+    def blob(self, digest: str) -> bytes:
+        """Return stored bytes.
+
+        Raises:
+            StoreError: No blob has this digest (E512).
+        """
+        row = self._connection.execute("SELECT data FROM blob WHERE digest = ?", (digest,)).fetchone()
+        if row is None:
+            raise StoreError(f"the store holds no blob {digest}", code="E512")
+        return zlib.decompress(row[0])
+
+    def runs(self, limit: int | None = None, *, work: str | None = None, name: str | None = None) -> list[RunRow]:
+        """Return runs, newest first.
+
+        Args:
+            limit: How many at most.
+            work: Only of this kind of work.
+            name: Only with this name.
+        """
+        rows = self._connection.execute(
+            f"SELECT {_RUN_COLUMNS} FROM run WHERE work = coalesce(?, work) AND name = coalesce(?, name) "  # noqa: S608
+            "ORDER BY started_us DESC, id DESC LIMIT ?",
+            (work, name, -1 if limit is None else limit),
+        )
+        return [_run_row(row) for row in rows]
+
+    def run(self, name: str) -> RunRow:
+        """Return the run with this id, this unique beginning of an id, or the `latest`.
+
+        Raises:
+            UsageError: Several runs begin like this (U410), or none does (U411).
+        """
+        if name == "latest":
+            found = self.runs(1)
+        else:
+            rows = self._connection.execute(
+                f"SELECT {_RUN_COLUMNS} FROM run WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 9",  # noqa: S608
+                (len(name), name.lower()),
+            )
+            found = [_run_row(row) for row in rows] if name else []
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise UsageError(f"there is no run `{name}`", code="U411", hint="`podium list` shows the runs there are")
+        ids = ", ".join(row.id for row in found[:8])
+        raise UsageError(f"several runs begin with `{name}`: {ids}", code="U410", hint="give more of the id")
+
+    def unfinished(self) -> list[RunRow]:
+        """Return runs without an end: running, or left by a crash."""
+        rows = self._connection.execute(f"SELECT {_RUN_COLUMNS} FROM run WHERE outcome IS NULL")  # noqa: S608
+        return [_run_row(row) for row in rows]
+
+    def steps(self, run: str) -> list[StepRow]:
+        """Return the steps of a run that have their outcome, in the order in which they got it."""
+        rows = self._connection.execute(
+            f"{_STEPS} WHERE run.id = ? AND step.outcome IS NOT NULL ORDER BY step.finished_us, step.name", (run,)
+        )
+        return [_step_row(row) for row in rows]
+
+    def history(self, name: str, limit: int = 100) -> list[StepRow]:
+        """Return what a step of this name came to in earlier runs, newest first."""
+        rows = self._connection.execute(
+            f"{_STEPS} WHERE step.name = ? AND step.outcome IS NOT NULL ORDER BY step.finished_us DESC LIMIT ?",
+            (name, limit),
+        )
+        return [_step_row(row) for row in rows]
+
+    def durations(self, names: Sequence[str]) -> dict[str, float]:
+        """Return for each step that has passed before the median duration of the last five passes [s]."""
+        if self._connection.execute("SELECT 1 FROM step LIMIT 1").fetchone() is None:
+            return {}
+        found: dict[str, float] = {}
+        for name in names:
+            rows = self._connection.execute(
+                "SELECT duration FROM step WHERE name = ? AND outcome = 'passed' AND duration IS NOT NULL "
+                "ORDER BY finished_us DESC LIMIT 5",
+                (name,),
+            ).fetchall()
+            if rows:
+                found[name] = median(row[0] for row in rows)
+        return found
+
+    def delete_runs(self, older_than_us: int, *, is_running: Callable[[RunRow], bool]) -> Deleted:
+        """Delete runs that began before a moment, with all that belongs only to them.
+
+        Args:
+            older_than_us: The moment [us since the Unix epoch].
+            is_running: Whether an unfinished run is under way; such a run stays.
+        """
+        old = [row for row in self.runs() if row.started_us < older_than_us]
+        ids = tuple(row.id for row in old if row.outcome is not None or not is_running(row))
+        before = self._size()
+        if ids:
+            with transaction(self._connection):
+                for run in ids:
+                    key = self._keys.pop(run, None) or self._key(run)
+                    for table, column in (("step", "run"), ("journal", "run"), ("run", "key"), ("run_key", "key")):
+                        self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
+                self._drop_unused_blobs()
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return Deleted(ids, max(0, before - self._size()))
+
+    def rebuild(self) -> None:
+        """Make the read models anew from the journal."""
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM step")
+            self._connection.execute("DELETE FROM run")
+            keys = self._connection.execute("SELECT key, id FROM run_key ORDER BY key").fetchall()
+            for key, run in keys:
+                Projection(self._connection, key).take(1, [record.event for record in self.read(run)])
+
+    def _key(self, run: str) -> int:
+        self._connection.execute("INSERT OR IGNORE INTO run_key (id) VALUES (?)", (run,))
+        key = int(self._connection.execute("SELECT key FROM run_key WHERE id = ?", (run,)).fetchone()[0])
+        self._keys[run] = key
+        return key
+
+    def _drop_unused_blobs(self) -> None:
+        used: set[str] = {row[0] for row in self._connection.execute("SELECT definition FROM run")}
+        rows = self._connection.execute(
+            "SELECT event FROM journal WHERE json_extract(event, '$.kind') = 'attempt_finished' "
+            "AND json_extract(event, '$.artifacts') IS NOT NULL"
+        )
+        for (event,) in rows:
+            finished = decode(event)
+            assert isinstance(finished, AttemptFinished)
+            used.update(finished.artifacts.values())
+        unused = [row for row in self._connection.execute("SELECT digest FROM blob").fetchall() if row[0] not in used]
+        self._connection.executemany("DELETE FROM blob WHERE digest = ?", unused)
+
+    def _size(self) -> int:
+        pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
+        size = self._connection.execute("PRAGMA page_size").fetchone()[0]
+        return int(pages) * int(size)
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    values = dict(zip(RunRow.__struct_fields__, row, strict=True))
+    values["options"] = msgspec.json.decode(values["options"])
+    values["counts"] = msgspec.json.decode(values["counts"])
+    return RunRow(**values)
+
+
+def _step_row(row: tuple[Any, ...]) -> StepRow:
+    run, name, outcome, attempts, finished_us, reason, duration, event = row
+    output: Any = None
+    failure: Failure | None = None
+    artifacts: dict[str, str] = {}
+    if event is not None:
+        result = decode(event)
+        assert isinstance(result, AttemptFinished)
+        output, failure, artifacts = result.output, result.failure, result.artifacts
+    return StepRow(run, name, outcome, attempts, finished_us, reason, duration, output, failure, artifacts)
