@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from podium.model.scenario import Fault, FaultType
 from podium.sim.kernel import Kernel
-from podium.sim.network import Network, Packet
+from podium.sim.links import Packet
+from podium.sim.network import Network
 from podium.sim.streams import Stream
-from podium.sim.trace import Trace
 
 Signal = Callable[[], float | str]
 """Reads one value of a node now: a number in the signal's unit, or a word such as `safe`."""
@@ -20,26 +20,27 @@ class Context(Protocol):
 
     kernel: Kernel
     network: Network
-    trace: Trace
-    step_ns: int
     environment: Mapping[str, float]
 
     def stream(self, node: str, purpose: str) -> Stream:
         """Return the node's own random stream for a purpose; no other draw shifts it."""
         ...
 
+    def node(self, name: str) -> SimNode:
+        """Return another node."""
+        ...
+
 
 class SimNode(Protocol):
     """A simulated thing: satellite, sensor, gateway."""
 
-    id: str
-
-    def start(self, context: Context) -> None:
-        """Prepare at time 0; schedule own events."""
+    @property
+    def id(self) -> str:
+        """Name, unique in the scenario."""
         ...
 
-    def step(self, now_ns: int) -> None:
-        """Advance the continuous state to `now_ns`; called every scenario step, all nodes in the order written."""
+    def start(self, context: Context) -> None:
+        """Prepare at time 0; schedule own events. Called when all nodes exist."""
         ...
 
     def receive(self, packet: Packet) -> None:
@@ -47,7 +48,7 @@ class SimNode(Protocol):
         ...
 
     def signals(self) -> dict[str, Signal]:
-        """Return what can be observed: path such as `battery.temperature` to reader. Called once, after `start`."""
+        """Return what can be observed: the names of `podium.model.signals` to readers. Called once, after `start`."""
         ...
 
     def telemetry(self) -> dict[str, Any]:
@@ -55,21 +56,39 @@ class SimNode(Protocol):
         ...
 
 
-class Recoverable(SimNode, Protocol):
-    """A node that faults act upon and that has a safe mode."""
+@runtime_checkable
+class Continuous(SimNode, Protocol):
+    """A node with a state that changes between events."""
 
-    def apply(self, fault: Fault) -> None:
-        """Begin the effect of a fault. Overlapping faults of one type act with the highest severity among them."""
+    def step(self, now_ns: int) -> None:
+        """Advance the state to `now_ns`; called every scenario step, all nodes in the order written."""
         ...
 
-    def clear(self, fault: Fault) -> None:
-        """End the effect of a fault; other active faults stay."""
+
+@runtime_checkable
+class Recoverable(Continuous, Protocol):
+    """A node that faults act upon and that has a safe mode.
+
+    What changes here acts from the present step on: within a step, inputs are constant.
+    """
+
+    @property
+    def safe(self) -> bool:
+        """Whether the node is in safe mode."""
+        ...
+
+    def apply(self, faults: tuple[Fault, ...]) -> None:
+        """Take the faults that act from now on: per type the most severe of those under way."""
         ...
 
     def enter_safe_mode(self, against: FaultType) -> None:
-        """Act against a fault type the node believes it has; what that does is the node's own."""
+        """Act against a type of fault the node believes it has; what that does is the node's own."""
         ...
 
     def leave_safe_mode(self) -> None:
         """Return to nominal operation."""
+        ...
+
+    def distance_km(self, other: Recoverable) -> float:
+        """Return how far away another node of this type is [km]."""
         ...

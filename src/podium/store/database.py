@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Generator
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,8 @@ Durability = Literal["normal", "full"]
 """`normal` survives the death of the process at any moment, `full` also that of the machine."""
 
 _SYNCHRONOUS = {"normal": "NORMAL", "full": "FULL"}
+_PATIENCE = 30.0
+"""How long to wait for another process that holds the file [s]."""
 
 
 def migrations() -> list[str]:
@@ -33,12 +36,12 @@ def connect(path: Path, *, durability: Durability) -> sqlite3.Connection:
     """
     _make_directory(path)
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)
     except sqlite3.OperationalError as error:
         raise _cannot_write(path, error) from error
     try:
+        _use_write_ahead_log(connection)
         for pragma in (
-            "journal_mode = WAL",
             f"synchronous = {_SYNCHRONOUS[durability]}",
             "foreign_keys = ON",
             "wal_autocheckpoint = 4000",
@@ -52,9 +55,7 @@ def connect(path: Path, *, durability: Durability) -> sqlite3.Connection:
         raise _cannot_write(path, error) from error
     except sqlite3.DatabaseError as error:
         connection.close()
-        raise StoreError(
-            f"{path} is not a store: {error}", code="E514", hint="name another file with --store, or move this one away"
-        ) from error
+        raise _no_store(path, str(error)) from error
     except BaseException:
         connection.close()
         raise
@@ -73,9 +74,24 @@ def transaction(connection: sqlite3.Connection) -> Generator[None]:
     connection.execute("COMMIT")
 
 
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch the journal mode; SQLite itself does not wait here for another process that does the same."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     scripts = migrations()
     if _version(connection) == len(scripts):
+        _check_tables(connection, path, version=len(scripts))
         return
     with transaction(connection):
         version = _version(connection)  # again, as another process may have been first
@@ -85,10 +101,17 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 code="E513",
                 hint="use the Podium that wrote it, or name another file with --store",
             )
+        _check_tables(connection, path, version=version)
         for script in scripts[version:]:
             for statement in _statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(scripts)}")
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path, *, version: int) -> None:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if (tables and not version) or (version and "run_key" not in tables):
+        raise _no_store(path, "it is a database of another program")
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -115,6 +138,12 @@ def _make_directory(path: Path) -> None:
             ignore.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def _no_store(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"{path} is not a store: {why}", code="E514", hint="name another file with --store, or move this one away"
+    )
 
 
 def _cannot_write(path: Path, error: Exception) -> EnvironmentProblemError:

@@ -101,7 +101,8 @@ class Store:
         """Yield the run's records with `seq > after`, in order."""
         while True:
             rows = self._connection.execute(
-                "SELECT seq, event FROM journal JOIN run_key ON key = run WHERE id = ? AND seq > ? ORDER BY seq LIMIT ?",
+                "SELECT seq, event FROM journal JOIN run_key ON key = run "
+                "WHERE id = ? AND seq > ? ORDER BY seq LIMIT ?",
                 (run, after, _BATCH),
             ).fetchall()
             for seq, event in rows:

@@ -1,0 +1,186 @@
+"""What a history of runs says: pass rates, durations, flaky cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any, Protocol
+
+import msgspec
+
+from podium.analysis.latency import percentile
+from podium.events import Outcome
+
+UNFINISHED = "unfinished"
+"""Stands for the outcome of a run that has none."""
+
+
+class RunLike(Protocol):
+    """What is needed of a run."""
+
+    @property
+    def id(self) -> str:
+        """Run id."""
+        ...
+
+    @property
+    def definition(self) -> str:
+        """Digest of what it ran."""
+        ...
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, None if it has not."""
+        ...
+
+
+class StepLike(Protocol):
+    """What is needed of a step: one run of a case."""
+
+    @property
+    def run(self) -> str:
+        """Run id."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Name of the case."""
+        ...
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended."""
+        ...
+
+    @property
+    def finished_us(self) -> int:
+        """When [us since the Unix epoch]."""
+        ...
+
+    @property
+    def duration(self) -> float | None:
+        """Of the last attempt [s]; None if there was none."""
+        ...
+
+    @property
+    def output(self) -> Any:
+        """JSON value; margins are taken from it if it is a scenario result."""
+        ...
+
+
+class CaseStatistics(msgspec.Struct, frozen=True):
+    """The history of one case.
+
+    Attributes:
+        name: Name of the case.
+        runs: How often it has an outcome.
+        passed: How often it passed.
+        pass_rate: Passed by runs, 0..1.
+        median_s: Median duration [s]; None if it never ran.
+        p95_s: Duration at position `int(0.95 n)` of the ascending durations [s]; None if it never ran.
+        last_outcome: Outcome of the one that finished last.
+        worst_margin: Smallest margin of any of its criteria, each in its signal's unit; None if there was none.
+        flaky: It both passed and did not in runs of the same definition; skipped and cancelled say nothing.
+    """
+
+    name: str
+    runs: int
+    passed: int
+    pass_rate: float
+    median_s: float | None
+    p95_s: float | None
+    last_outcome: Outcome
+    worst_margin: float | None
+    flaky: bool
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """The history of many runs.
+
+    Attributes:
+        runs: Outcome to number of runs; `unfinished` for those without.
+        cases: Outcome to number of cases.
+        pass_rate: Cases that passed by all cases, 0..1; 0 if there is none.
+        by_case: One entry per case name, by name.
+        longest: Names of the cases with the longest median duration, longest first.
+        flaky: Names of the flaky cases, by name.
+    """
+
+    runs: dict[str, int]
+    cases: dict[str, int]
+    pass_rate: float
+    by_case: tuple[CaseStatistics, ...]
+    longest: tuple[str, ...]
+    flaky: tuple[str, ...]
+
+
+def summarise(runs: Iterable[RunLike], steps: Iterable[StepLike], *, longest: int = 10) -> Statistics:
+    """Return the statistics of runs and their steps.
+
+    Args:
+        runs: The runs.
+        steps: Their steps; one whose run is not among `runs` counts, but cannot show that a case is flaky.
+        longest: How many of the longest cases to name.
+    """
+    runs, steps = list(runs), list(steps)
+    definitions = {run.id: run.definition for run in runs}
+    histories: dict[str, list[StepLike]] = {}
+    for step in steps:
+        histories.setdefault(step.name, []).append(step)
+    by_case = tuple(_case(name, history, definitions) for name, history in sorted(histories.items()))
+    ran = [(case.median_s, case.name) for case in by_case if case.median_s is not None]
+    return Statistics(
+        runs=dict(Counter(run.outcome or UNFINISHED for run in runs)),
+        cases=dict(Counter(step.outcome for step in steps)),
+        pass_rate=_passed(steps) / len(steps) if steps else 0.0,
+        by_case=by_case,
+        longest=tuple(name for _, name in sorted(ran, key=lambda one: (-one[0], one[1]))[:longest]),
+        flaky=tuple(case.name for case in by_case if case.flaky),
+    )
+
+
+class _Criterion(msgspec.Struct, frozen=True):
+    margin: float | None = None
+
+
+class _Result(msgspec.Struct, frozen=True):
+    """The part of a scenario result that has margins."""
+
+    criteria: tuple[_Criterion, ...] = ()
+
+
+def _case(name: str, history: Sequence[StepLike], definitions: Mapping[str, str]) -> CaseStatistics:
+    durations = sorted(step.duration for step in history if step.duration is not None)
+    return CaseStatistics(
+        name=name,
+        runs=len(history),
+        passed=_passed(history),
+        pass_rate=_passed(history) / len(history),
+        median_s=median(durations) if durations else None,
+        p95_s=percentile(durations, 0.95) if durations else None,
+        last_outcome=max(history, key=lambda step: step.finished_us).outcome,
+        worst_margin=min((margin for step in history for margin in _margins(step.output)), default=None),
+        flaky=_flaky(history, definitions),
+    )
+
+
+def _passed(steps: Iterable[StepLike]) -> int:
+    return sum(step.outcome == "passed" for step in steps)
+
+
+def _flaky(history: Iterable[StepLike], definitions: Mapping[str, str]) -> bool:
+    seen: dict[str, set[bool]] = {}
+    for step in history:
+        if step.run in definitions and step.outcome not in ("skipped", "cancelled"):
+            seen.setdefault(definitions[step.run], set()).add(step.outcome == "passed")
+    return any(len(outcomes) > 1 for outcomes in seen.values())
+
+
+def _margins(output: Any) -> list[float]:
+    """Return the margins of a scenario result; none if the output is something else."""
+    try:
+        result = msgspec.convert(output, _Result)
+    except msgspec.ValidationError:
+        return []
+    return [criterion.margin for criterion in result.criteria if criterion.margin is not None]
