@@ -84,6 +84,10 @@ class Mapped:
             key_span, node = node.children[part]
         return key_span if key else node.span
 
+    def with_value(self, value: PlainValue) -> Mapped:
+        """Return another value with the places of this file, as far as the paths are the same."""
+        return Mapped(value, self._root)
+
 
 def load_yaml_file(path: Path) -> Mapped:
     """Read the YAML document in a file.

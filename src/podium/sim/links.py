@@ -9,6 +9,9 @@ from podium.model.scenario import LinkModel, Loss
 from podium.sim.kernel import Kernel
 from podium.sim.streams import Stream
 
+_ROUNDING_NS = 1e-3
+"""Above the rounding of floats, below anything a queue could hold [ns]."""
+
 
 class Packet:
     """A packet under way.
@@ -92,8 +95,8 @@ class Link:
 
     __slots__ = (
         "_bandwidth", "_free_at", "_jitter", "_kernel", "_last_arrival", "_latency", "_loss", "_outages",
-        "_plain", "_queue_bytes", "_random", "_receive", "blocked", "delivered", "dropped", "latency_max_ns",
-        "latency_sum_ns", "lost", "sent",
+        "_plain", "_queue_bytes", "_random", "_receive", "_remainder", "blocked", "delivered", "dropped",
+        "latency_max_ns", "latency_sum_ns", "lost", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +119,7 @@ class Link:
         self._outages = outages
         self._plain = not (outages or self._loss or model.jitter_ns or model.bandwidth_bps)
         self._free_at = 0
+        self._remainder = 0.0  # what rounding `_free_at` left over, so that it does not add up [ns]
         self._last_arrival = 0
         self.sent = self.delivered = self.lost = self.dropped = self.blocked = 0
         self.latency_sum_ns = self.latency_max_ns = 0
@@ -143,11 +147,16 @@ class Link:
             return
         departure = now
         if self._bandwidth:
-            waiting = max(0, self._free_at - now)
-            if self._queue_bytes is not None and waiting * self._bandwidth > 8e9 * self._queue_bytes:
+            if self._free_at <= now:
+                self._free_at = now
+                self._remainder = 0.0
+            waiting = self._free_at - now + self._remainder
+            if self._queue_bytes is not None and waiting > 8e9 * self._queue_bytes / self._bandwidth + _ROUNDING_NS:
                 self.dropped += 1
                 return
-            departure = self._free_at = now + waiting + round(packet.size * 8e9 / self._bandwidth)
+            duration = packet.size * 8e9 / self._bandwidth + self._remainder
+            departure = self._free_at = self._free_at + round(duration)
+            self._remainder = duration - round(duration)
         if (self._loss is not None and self._loss.loses()) or (radio_loss and self._random() < radio_loss):
             self.lost += 1
             return

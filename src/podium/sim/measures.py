@@ -75,8 +75,10 @@ class Measures:
 
     def _detected(self, now: int, node: str, fault: FaultType) -> None:
         active = self._active.get((node, fault), [])
-        others = (kind for (name, kind), faults in self._active.items() if name == node and faults)
-        actual = fault if active else next(others, None)
+        others: list[FaultType | None] = [
+            kind for (name, kind), faults in self._active.items() if name == node and faults
+        ]
+        actual = fault if active else next(iter(others), None)
         for cause, detected in active:
             if not detected:
                 self._measure(DETECTION, now, node, fault, since=cause.start_ns)

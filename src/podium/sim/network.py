@@ -83,4 +83,4 @@ class Network:
 
 def _separates(partition: Partition, source: str, target: str) -> bool:
     """Return whether a partition keeps two nodes apart; a node in no group is alone."""
-    return not any(source in group and target in group for group in partition.groups)
+    return source != target and not any(source in group and target in group for group in partition.groups)

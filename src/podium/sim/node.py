@@ -20,7 +20,11 @@ class Context(Protocol):
 
     kernel: Kernel
     network: Network
-    environment: Mapping[str, float]
+
+    @property
+    def environment(self) -> Mapping[str, float]:
+        """Settings shared by all nodes of a type."""
+        ...
 
     def stream(self, node: str, purpose: str) -> Stream:
         """Return the node's own random stream for a purpose; no other draw shifts it."""

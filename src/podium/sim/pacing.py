@@ -53,7 +53,7 @@ class Pacer:
             How well the speed was kept.
         """
         start = self._monotonic()
-        if self._speed is None:
+        if self._speed is None or until == 0:
             slices = 20
             for index in range(1, slices + 1):
                 run(until * index // slices)
@@ -67,8 +67,7 @@ class Pacer:
         while time < until:
             time = min(until, time + slice_ns)
             deadline = start + time / 1e9 / self._speed
-            remaining = deadline - self._monotonic()
-            if remaining > 0:
+            while (remaining := deadline - self._monotonic()) > 0:
                 self._sleep(remaining)
             run(time)
             now = self._monotonic()

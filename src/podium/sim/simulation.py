@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -49,7 +49,6 @@ class Simulation:
 
     def __init__(self, scenario: Scenario, trace: Trace | None = None) -> None:
         self.kernel = Kernel()
-        self.environment = scenario.environment
         self.log: list[bytes] = []
         self._scenario = scenario
         self._trace = trace or Trace()
@@ -74,6 +73,11 @@ class Simulation:
         self._logged = [read for signals in self._signals.values() for read in signals.values()]
         self._next_log = 0
         self._encode = msgspec.json.Encoder().encode
+
+    @property
+    def environment(self) -> Mapping[str, float]:
+        """Settings shared by all nodes of a type."""
+        return self._scenario.environment
 
     def stream(self, node: str, purpose: str) -> Stream:
         """Return the random stream of a node and purpose; the same one at every call."""

@@ -5,7 +5,7 @@ Constants: WGS 84 / EGM96 as in Vallado, Fundamentals of Astrodynamics, 4th edit
 
 from __future__ import annotations
 
-from math import acos, asin, atan2, cos, degrees, fmod, pi, radians, sin, sqrt
+from math import acos, asin, atan2, copysign, cos, degrees, fmod, pi, radians, sin, sqrt
 
 MU = 398600.4418
 """Gravitational parameter of the Earth [km^3/s^2]."""
@@ -73,11 +73,9 @@ class Orbit:
             phase_deg: Angle of the reference from the point nearest to the Sun, at time 0 [deg].
         """
         radius = EARTH_RADIUS + altitude_km
-        return cls(
-            radius,
-            node=degrees(across_km / (radius * sin(radians(INCLINATION)))),
-            mean_anomaly=phase_deg + degrees(along_km / radius),
-        )
+        node = across_km / (radius * sin(radians(INCLINATION)))
+        forward = node * cos(radians(INCLINATION))  # turning the node also shifts along the track: taken back
+        return cls(radius, node=degrees(node), mean_anomaly=phase_deg + degrees(along_km / radius - forward))
 
     @property
     def period(self) -> float:
@@ -128,7 +126,7 @@ def eccentric_anomaly(mean: float, eccentricity: float) -> float:
         eccentricity: 0..1, below 1 [1].
     """
     mean = fmod(mean, 2.0 * pi)
-    value = mean if eccentricity < 0.8 else pi  # noqa: PLR2004 (the usual starting point, Vallado algorithm 2)
+    value = mean if eccentricity < 0.8 else copysign(pi, mean)  # noqa: PLR2004 (the usual starting point, Vallado algorithm 2)
     for _ in range(50):
         change = (value - eccentricity * sin(value) - mean) / (1.0 - eccentricity * cos(value))
         value -= change

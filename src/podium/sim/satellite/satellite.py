@@ -26,6 +26,9 @@ _WINDOW_MASK = (1 << _WINDOW) - 1
 TUMBLE_RATE = 0.3
 """Greatest rate about each axis that an attitude desync of severity 1 leaves [rad/s]."""
 
+FEEDING_SOC = 0.02
+"""State of charge below which a short circuit inside the battery has nothing to feed on [1]."""
+
 
 class Satellite:
     """A satellite. Settings: `initial_soc` (0..1), `initial_temperature` [degC].
@@ -56,6 +59,7 @@ class Satellite:
         self._beacons = 0
         self._context: Context
         self._tumble: Stream
+        self._shorted = True
 
     @property
     def safe(self) -> bool:
@@ -96,7 +100,7 @@ class Satellite:
         if self.sunlit:
             exposure = 1.0 if attitude.settled else max(0.0, cos(radians(attitude.nadir_error)))
         thermal = self.thermal
-        short = thermal.short_power() if thermal.runaway and self.power.soc > 0.0 else 0.0
+        short = thermal.short_power() if thermal.runaway and self._shorted else 0.0
         self.power.step(now_ns * 1e-9, dt, exposure, short)
         if now_ns - self._slow_time >= _SECOND or now_ns == 0:
             self._step_slowly(now_ns)
@@ -204,7 +208,8 @@ class Satellite:
         self._slow_time = now_ns
         power = self.power
         if dt:
-            self.thermal.step(dt, sunlight=float(self.sunlit), dissipated=power.load, charged=power.soc > 0.0)
+            self.thermal.step(dt, sunlight=float(self.sunlit), dissipated=power.load, charged=self._shorted)
+        self._shorted = power.soc > FEEDING_SOC
         position = self.position(now_ns)
         self.sunlit = is_sunlit(position, self._sun)
         distances = (_distance(position, node.position(now_ns)) for node in self._neighbours)

@@ -19,8 +19,8 @@ SOLAR_CONSTANT = 1361.0
 """Total solar irradiance at 1 au (Kopp and Lean 2011) [W/m^2]."""
 KELVIN = 273.15
 """0 degC [K]."""
-RUNAWAY_POWER = 300.0
-"""Heat of a runaway of severity 1 at the reference temperature [W]; calibrated: 20 to 65 degC in 60 to 180 s."""
+RUNAWAY_POWER = 400.0
+"""Heat of a runaway of severity 1 at the reference temperature [W]; calibrated: 15 to 65 degC in 60 to 180 s."""
 RUNAWAY_REFERENCE = KELVIN + 20.0
 """[K]"""
 RUNAWAY_SCALE = 40.0

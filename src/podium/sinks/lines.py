@@ -1,0 +1,247 @@
+"""A run as plain text, line by line: for logs, for CI, and for the end of the board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+from unicodedata import category
+
+from podium.events import (
+    OUTCOMES,
+    AttemptLost,
+    AttemptScheduled,
+    CancelRequested,
+    Event,
+    Failure,
+    Outcome,
+    RunResumed,
+    RunStarted,
+    StepFinished,
+)
+from podium.model.scenario import Verdict
+from podium.protocols import Record
+from podium.sinks.tally import FAILING, StepTally, Tally, short_id
+
+_WORD_WIDTH = 9  # `timed out`, `cancelled`
+_JOINERS = "\u200c\u200d"  # invisible, harmless, and needed to write some languages
+
+
+def printable(text: str) -> str:
+    """Return text that cannot control a terminal: control and format characters are shown as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(char if _is_harmless(char) else char.encode("unicode_escape").decode() for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    return char.isprintable() or category(char) == "Zs" or char in _JOINERS
+
+
+def for_stream(text: str, encoding: str | None) -> str:
+    """Return text a stream of this encoding can write: other characters are shown as escapes."""
+    name = encoding or "utf-8"
+    return text.encode(name, "backslashreplace").decode(name)
+
+
+def how_long(seconds: float) -> str:
+    """Return a duration in words, for example `0.12 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`."""
+    if seconds < 9.995:  # noqa: PLR2004 (here and below: where rounding would add a digit)
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def how_many(tally: Tally, number: int) -> str:
+    """Return a number of cases or steps in words."""
+    noun = "case" if tally.work == "campaign" else "step"
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def outcome_word(outcome: Outcome) -> str:
+    """Return the outcome as people read it."""
+    return outcome.replace("_", " ")
+
+
+def verdict_line(verdict: Verdict) -> str:
+    """Return one line on a criterion: its condition and what was found."""
+    finding = _finding(verdict)
+    return printable(verdict.condition) + (f"  {finding}" if finding else "")
+
+
+def _finding(verdict: Verdict) -> str:
+    if verdict.outcome == "errored" and not verdict.evaluations:
+        return "never evaluated"
+    special = _FINDINGS.get((verdict.kind, verdict.outcome))
+    if special is not None and verdict.worst is not None:
+        return special(verdict)
+    parts: list[str] = []
+    if verdict.worst is not None:
+        parts.append(f"worst {_worst(verdict)}")
+    if verdict.outcome != "passed" and verdict.first_violation_s is not None:
+        parts.append(f"first violated at {_seconds(verdict.first_violation_s)}")
+    return ", ".join(parts)
+
+
+def _worst(verdict: Verdict) -> str:
+    value = printable(verdict.worst) if isinstance(verdict.worst, str) else f"{verdict.worst:g}"
+    return value if verdict.worst_at_s is None else f"{value} at {_seconds(verdict.worst_at_s)}"
+
+
+def _span(verdict: Verdict) -> str:
+    length = verdict.worst if isinstance(verdict.worst, str) or verdict.worst is None else _seconds(verdict.worst)
+    return f"{length}" if verdict.worst_at_s is None else f"{length} from {_seconds(verdict.worst_at_s)} on"
+
+
+def _too_long(verdict: Verdict) -> str:
+    text = f"did not hold for {_span(verdict)}"
+    return text if verdict.margin is None else f"{text}, {_seconds(-verdict.margin)} too long"
+
+
+def _seconds(time: float) -> str:
+    return f"{round(time, 3):.12g} s"
+
+
+_FINDINGS: dict[tuple[str, str], Callable[[Verdict], str]] = {
+    ("eventually", "failed"): lambda verdict: f"never held, closest {_worst(verdict)}",
+    ("eventually", "passed"): lambda verdict: f"best {_worst(verdict)}",
+    ("at_end", "failed"): lambda verdict: f"ended with {_worst(verdict)}",
+    ("at_end", "passed"): lambda verdict: f"ended with {_worst(verdict)}",
+    ("at_end", "errored"): lambda verdict: f"not evaluated at the end, last {_worst(verdict)}",
+    ("within", "failed"): _too_long,
+    ("within", "passed"): lambda verdict: f"did not hold for {_span(verdict)}" if verdict.worst else "always held",
+    ("within", "errored"): lambda verdict: f"still did not hold at the end, for {_span(verdict)}",
+}
+
+
+def case_lines(step: StepTally, *, verbose: bool = False) -> list[str]:
+    """Return what there is to say about a step that is done: one line, and if it failed, why."""
+    line = _headed(outcome_word(step.outcome) if step.outcome else step.state, step.name)
+    if step.duration is not None:
+        line += f"  {how_long(step.duration)}"
+    if step.attempts > 1:
+        line += f"  ({step.attempts} attempts)"
+    if not step.failing:
+        return [f"{line}  {printable(step.reason)}" if step.reason and step.outcome != "passed" else line]
+    lines = [f"  {verdict_line(verdict)}" for verdict in step.failing_verdicts]
+    if step.failure is not None and not (lines and step.failure.type == "Criteria" and not verbose):
+        lines += [f"  {text}" for text in failure_lines(step.failure, verbose=verbose)]
+    if step.reason:
+        lines.append(f"  {printable(step.reason)}")
+    return [line, *lines]
+
+
+def failure_lines(failure: Failure, *, verbose: bool = False) -> list[str]:
+    """Return why an attempt did not pass: the first line of the message, or all there is."""
+    message = failure.message.strip().splitlines()
+    lines = [": ".join(part for part in (failure.type, *message[:1]) if part)]
+    if verbose:
+        lines += [f"  {text}" for text in (*message[1:], *failure.details.rstrip().splitlines())]
+    return [printable(text).rstrip() for text in lines]
+
+
+def summary_lines(tally: Tally) -> list[str]:
+    """Return the closing summary: counts, wall time and what to do next."""
+    parts = [f"{tally.counts[outcome]} {outcome_word(outcome)}" for outcome in OUTCOMES if tally.counts.get(outcome)]
+    if tally.outcome is None and tally.total > tally.done:
+        parts.append(f"{tally.total - tally.done} outstanding")
+    outcome = outcome_word(tally.outcome) if tally.outcome else "not finished"
+    counts = ", ".join(parts) or how_many(tally, 0)
+    lines = [f"{_name(tally)} {outcome}: {counts} in {how_long(tally.duration)}"]
+    for number, command in enumerate(_next_commands(tally)):
+        lines.append(f"{'      ' if number else 'next: '}podium {command} {short_id(tally.run)}")
+    return lines
+
+
+def _next_commands(tally: Tally) -> list[str]:
+    commands = ["show"] if tally.outcome is None or any(tally.counts.get(bad) for bad in FAILING) else []
+    if tally.counts.get("cancelled"):
+        return [*commands, "resume"]
+    return [*commands, "rerun"] if tally.outcome not in (None, "passed") else commands
+
+
+def _name(tally: Tally) -> str:
+    return printable(tally.name) or f"run {short_id(tally.run)}"
+
+
+def _headed(word: str, text: str) -> str:
+    return f"{word:<{_WORD_WIDTH}}  {printable(text)}"
+
+
+class Lines:
+    """Writes a run as plain text: a line per finished step, more for one that failed, and a closing summary.
+
+    Args:
+        stream: Where to; it belongs to the caller.
+        verbose: Show all lines of a failure.
+    """
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        self._tally = Tally()
+        self._closed = False
+        self._writers: dict[type[Event], Callable[[Any], list[str]]] = {
+            RunStarted: self._run_started,
+            RunResumed: self._run_resumed,
+            CancelRequested: self._cancel_requested,
+            AttemptScheduled: self._attempt_scheduled,
+            AttemptLost: self._attempt_lost,
+            StepFinished: self._step_finished,
+        }
+
+    def emit(self, run: str, records: Sequence[Record]) -> None:
+        """Write what a batch adds."""
+        lines: list[str] = []
+        for record in records:
+            self._tally.take(run, [record])
+            writer = self._writers.get(type(record.event))
+            if writer is not None:
+                lines += writer(record.event)
+        self._write(lines)
+
+    def close(self) -> None:
+        """Write the closing summary, unless nothing was to be seen."""
+        if not self._closed and self._tally.run:
+            self._write(["", *summary_lines(self._tally)])
+        self._closed = True
+
+    def _write(self, lines: list[str]) -> None:
+        if lines:
+            text = "".join(f"{line}\n" for line in lines)
+            self._stream.write(for_stream(text, getattr(self._stream, "encoding", None)))
+            self._stream.flush()
+
+    def _run_started(self, event: RunStarted) -> list[str]:
+        tally = self._tally
+        slots = f"{event.slots} slot{'' if event.slots == 1 else 's'}"
+        return [f"{_name(tally)}: {how_many(tally, event.steps)}, {slots}, run {short_id(event.run)}"]
+
+    def _run_resumed(self, _event: RunResumed) -> list[str]:
+        tally = self._tally
+        line = f"resumed: run {short_id(tally.run)}"
+        return [f"{line}, {tally.done} of {how_many(tally, tally.total)} done" if tally.total else line]
+
+    def _cancel_requested(self, event: CancelRequested) -> list[str]:
+        how = "killing what runs" if event.force else "waiting for what runs"
+        return [f"cancelled by {printable(event.who)}: {printable(event.why)}; {how}"]
+
+    def _attempt_scheduled(self, event: AttemptScheduled) -> list[str]:
+        if event.reason == "lost":
+            return []  # the loss was told
+        step = self._tally.steps[event.step]
+        line = f"{_headed('retry', event.step)}  attempt {event.number} in {how_long(event.delay)}"
+        if step.failure is not None:
+            line += f", after {failure_lines(step.failure)[0]}"
+        return [line]
+
+    def _attempt_lost(self, event: AttemptLost) -> list[str]:
+        step = self._tally.steps[event.step]
+        attempt = f"attempt {step.attempts}: " if step.attempts else ""
+        return [f"{_headed('lost', event.step)}  {attempt}{printable(event.reason)}"]
+
+    def _step_finished(self, event: StepFinished) -> list[str]:
+        return case_lines(self._tally.steps[event.step], verbose=self._verbose)
