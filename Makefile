@@ -26,8 +26,10 @@ check: setup
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-bench: setup
-	$(BIN)/python -m bench
+bench:
+	$(PYTHON) -m venv .venvs/bench
+	.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check -e . simpy dask distributed ray
+	.venvs/bench/bin/python -m bench --json bench/results.json
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header \

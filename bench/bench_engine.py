@@ -1,6 +1,6 @@
 """Steps per second of the engine, journalled, beside other ways of running the same graphs in the same run.
 
-    python bench/bench_engine.py [--steps 10000] [--rounds 3] [--peers asyncio,dask,ray]
+    python -m bench engine
 
 Graphs of no-op steps: a fan-out (one root, all others need it), a random layered DAG (each step needs up to three of
 the layer before), a chain. Podium journals every event to SQLite (WAL, survives `kill -9`). The peers:
@@ -10,18 +10,16 @@ the layer before), a chain. Podium journals every event to SQLite (WAL, survives
 - dask: `distributed.Client(processes=False)`, futures that depend on futures.
 - ray: tasks that depend on object references.
 
-A peer that is not installed is left out and named under `absent`.
+Every measurement has a process of its own and takes wall time, for disks and other processes are part of it. Dask runs
+3,000 steps at most, because it takes long; rates are compared.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import importlib.util
 import json
 import os
 import random
-import resource
 import sqlite3
 import statistics
 import subprocess
@@ -30,6 +28,8 @@ import tempfile
 import time
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+from bench.common import ROOT, Row, absent, environment, peak_mb
 
 Graph = dict[str, list[str]]
 
@@ -176,55 +176,47 @@ NEEDS = {"dask": "distributed", "ray": "ray"}
 
 def once(runner: str, shape: str, steps: int) -> dict[str, float]:
     """Run one measurement in a process of its own."""
-    environment = {**os.environ, "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-    command = [sys.executable, __file__, "--once", runner, shape, "--steps", str(steps)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    variables = {**environment(), "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    command = [sys.executable, "-m", "bench.bench_engine", runner, shape, str(steps)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables, cwd=ROOT)
+    if done.returncode:
+        raise RuntimeError(f"{runner} failed on {shape}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", default=",".join(RUNNERS))
-    parser.add_argument("--once", nargs=2, metavar=("RUNNER", "SHAPE"))
-    options = parser.parse_args()
-    if options.once:
-        runner, shape = options.once
-        measured = RUNNERS[runner](SHAPES[shape](options.steps))
-        measured["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(measured))
-        return
-    runners = [name for name in RUNNERS if name in ("podium", *options.peers.split(","))]
-    absent = [name for name in runners if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None]
-    runners = [name for name in runners if name not in absent]
-    results: dict[str, dict[str, list[float]]] = {shape: {name: [] for name in runners} for shape in SHAPES}
+def measure(*, quick: bool = False) -> dict:
+    steps, rounds, large_steps = (500, 1, 5000) if quick else (10_000, 3, 100_000)
+    missing = {name: absent(module) for name, module in NEEDS.items()}
+    runners = [name for name in RUNNERS if not missing.get(name)]
+    counts = {name: min(steps, 3000) if name == "dask" else steps for name in RUNNERS}
+    rates: dict[str, dict[str, list[float]]] = {name: {shape: [] for shape in SHAPES} for name in runners}
     first_step: list[float] = []
-    for _ in range(options.rounds):
+    for _ in range(rounds):
         for shape in SHAPES:
             for name in runners:
-                count = options.steps if name != "dask" else min(options.steps, 3000)
-                measured = once(name, shape, count)
-                results[shape][name].append(measured["steps_per_s"])
+                measured = once(name, shape, counts[name])
+                rates[name][shape].append(measured["steps_per_s"])
                 if name == "podium":
                     first_step.append(measured["first_step_s"])
-    large = once("podium", "layered", 100_000)
-    print(
-        json.dumps(
-            {
-                "steps": options.steps,
-                "rounds": options.rounds,
-                "absent": absent,
-                "steps_per_s": {
-                    shape: {name: round(statistics.median(values)) for name, values in by_name.items()}
-                    for shape, by_name in results.items()
-                },
-                "first_step_s": round(statistics.median(first_step), 4),
-                "plan_of_100000_steps": {key: round(value, 3) for key, value in large.items()},
-            },
-            indent=2,
-        )
-    )
+    large = once("podium", "layered", large_steps)
+    rows: list[Row] = [
+        {
+            "steps per s": name,
+            "steps": counts[name],
+            **{shape: statistics.median(rates[name][shape]) if name in rates else None for shape in SHAPES},
+            "note": missing.get(name) or "",
+        }
+        for name in RUNNERS
+    ]
+    rows.append({"podium": f"first of {steps} steps begins after", "s": statistics.median(first_step)})
+    rows.append({"podium": f"layered, {large_steps} steps", **large})
+    return {"name": "engine", "rows": rows, "targets": []}
+
+
+def main() -> None:
+    runner, shape, steps = sys.argv[1:]
+    measured = RUNNERS[runner](SHAPES[shape](int(steps)))
+    print(json.dumps({**measured, "peak_mb": peak_mb()}))
 
 
 if __name__ == "__main__":

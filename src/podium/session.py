@@ -26,7 +26,7 @@ from podium.plan.graph import Plan
 from podium.protocols import Executor, Sink
 from podium.runtime import ownership
 from podium.runtime.guard import Guard
-from podium.store import Durability, Store, new_run_id
+from podium.store import Deleted, Durability, RunRow, Store, new_run_id
 
 _WORKER_TARGETS = {"simulation": "podium.executors.simulation:run_case"}
 _INLINE_FUNCTIONS = {"invalid": refuse}
@@ -101,6 +101,8 @@ class Session:
     def resume(self, run: str, *, sinks: Sequence[Sink] = ()) -> RunSummary:
         """Continue a run whose process died or that was cancelled; nothing that passed runs again.
 
+        Sinks see the whole record of the run: first what is there, then what is added.
+
         Raises:
             UsageError: No such run (U411), it is still running (U412), or it is finished (U413).
         """
@@ -116,6 +118,8 @@ class Session:
                 f"run {row.id} is still running, in process {row.engine}", code="U412", hint="stop that process first"
             )
         records = list(self.store.read(row.id))
+        for sink in sinks:
+            sink.emit(row.id, records)
         return self._conduct(row.id, self.plan_of(row.id), sinks, lambda dispatcher: dispatcher.resume(records))
 
     def rerun(self, run: str, *, sinks: Sequence[Sink] = ()) -> RunSummary:
@@ -145,6 +149,18 @@ class Session:
         for sink in sinks:
             sink.emit(row.id, records)
             sink.close()
+
+    def is_running(self, row: RunRow) -> bool:
+        """Return whether an unfinished run has a living process; one on another machine counts as living."""
+        return row.outcome is None and _is_alive(row.engine)
+
+    def clean(self, *, older_than_us: int) -> Deleted:
+        """Delete runs that began before a moment and are not running.
+
+        Args:
+            older_than_us: The moment [us since the Unix epoch].
+        """
+        return self.store.delete_runs(older_than_us, is_running=self.is_running)
 
     def plan_of(self, run: str) -> Plan:
         """Return the plan that was stored with a run.

@@ -1,8 +1,10 @@
-"""The command line, one file per command."""
+"""The command line, one file per command. stdout is data, stderr is talk."""
+
+import sys
 
 
 def main() -> None:
-    """Run the command line."""
-    from podium.cli.root import root  # noqa: PLC0415  (keeps `import podium.cli` cheap)
+    """Run the command line and end the process with its exit code."""
+    from podium.cli.root import run  # noqa: PLC0415  (keeps `import podium.cli` cheap)
 
-    root()
+    sys.exit(run(sys.argv[1:]))

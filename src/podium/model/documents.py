@@ -21,7 +21,7 @@ def _quantity(dimension: Dimension, units: str, example: str, *, bare: bool = Fa
         return parse_quantity(value, dimension)
 
     text = {"type": "string", "pattern": f"{_NUMBER}({units})\\s*$", "examples": [example]}
-    schema = {"anyOf": [{"type": "number"}, text]} if bare else text
+    schema = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, text]} if bare else text
     return (BeforeValidator(parse), WithJsonSchema(schema))
 
 
@@ -39,23 +39,36 @@ Degrees = Annotated[float, *_quantity("angle", "deg|rad|arcmin", "20 deg")]
 Celsius = Annotated[float, *_quantity("temperature", "degC|°C|K|degF", "15 degC")]
 Ratio = Annotated[float, Field(ge=0, le=1), *_quantity("ratio", "%|", "2 %", bare=True)]
 DataRate = Annotated[float, Field(gt=0), *_quantity("data rate", "bit/s|kbit/s|Mbit/s|Gbit/s|B/s", "1 Mbit/s")]
-DataSize = Annotated[float, Field(gt=0), *_quantity("data size", "byte|B|kB|KiB|MB|MiB", "64 B")]
+DataSize = Annotated[float, Field(ge=1, le=1e12), *_quantity("data size", "B|kB|KiB|MB|MiB", "64 B")]
 NodeName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 
 
 def _position(value: object) -> object:
-    """Accept `[0, 0, 420] km` as text beside a list of lengths."""
+    """Accept `"[0, 0, 420] km"` as text beside a list of lengths."""
+    hint = "write three lengths: [0 km, 0 km, 420 km]"
     if isinstance(value, str):
-        inside, bracket, unit = value.strip().removeprefix("[").partition("]")
-        if bracket and unit.strip():
-            return [f"{number.strip()} {unit.strip()}" for number in inside.split(",")]
-        raise UnitError(f"`{value}` is no position", hint="write three lengths: [0 km, 0 km, 420 km]")
-    return value
+        match = _POSITION.fullmatch(value)
+        if match is None:
+            raise UnitError(f"{value[:40]!r} is no position", hint=hint)
+        return tuple(parse_quantity(f"{number} {match[4]}", "length") for number in match.groups()[:3])
+    if not isinstance(value, list | tuple):
+        raise UnitError("this is no position", hint=hint)
+    if len(value) != _AXES:  # pyright: ignore[reportUnknownArgumentType]
+        raise UnitError(f"a position has {_AXES} lengths, not {len(value)}", hint=hint)  # pyright: ignore[reportUnknownArgumentType]
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
+_AXES = 3
+_POSITION_TEXT = r"^\s*\[([^,\]]*),([^,\]]*),([^,\]]*)\]\s*(km|m|cm|mm)\s*$"
+_POSITION = re.compile(_POSITION_TEXT)
+_position_schema = {
+    "anyOf": [
+        {"type": "array", "items": _length_schema, "minItems": _AXES, "maxItems": _AXES},
+        {"type": "string", "pattern": _POSITION_TEXT, "examples": ["[0, 0, 420] km"]},
+    ]
+}
 Position = Annotated[
-    tuple[Kilometres, Kilometres, Kilometres],
-    BeforeValidator(_position),
+    tuple[Kilometres, Kilometres, Kilometres], BeforeValidator(_position), WithJsonSchema(_position_schema)
 ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -28,53 +29,130 @@ _FEW = 20
 
 
 def diagnostics_of(error: ValidationError, mapped: Mapped, model: type[BaseModel]) -> list[Diagnostic]:
-    """Return one diagnostic per finding, placed in the file.
+    """Return one diagnostic per mistake, placed in the file.
+
+    A key that is missing and stands there misspelled is one mistake.
 
     Args:
         error: What pydantic raised.
         mapped: The document with its positions.
         model: The class that was validated.
     """
-    return [_diagnostic(dict(finding), mapped, model) for finding in error.errors(include_url=False)]
+    findings: list[dict[str, Any]] = [dict(finding) for finding in error.errors(include_url=False)]
+    missing = {finding["loc"] for finding in findings if finding["type"] == "missing"}
+    misspelled: set[Path] = set()
+    for finding in findings:
+        if finding["type"] == "extra_forbidden":
+            *parent, key = finding["loc"]
+            close = get_close_matches(str(key), fields_at(model, tuple(parent)), n=1)
+            misspelled |= {(*parent, word) for word in close} & missing
+    kept = (finding for finding in findings if finding["type"] != "missing" or finding["loc"] not in misspelled)
+    return [_diagnostic(finding, mapped, model) for finding in kept]
+
+
+def in_order(findings: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Return the findings as they stand in the file, top to bottom."""
+    return sorted(findings, key=lambda finding: (finding.span.line, finding.span.column) if finding.span else (0, 0))
 
 
 def _diagnostic(finding: dict[str, Any], mapped: Mapped, model: type[BaseModel]) -> Diagnostic:
     location: Path = finding["loc"]
     path = existing(mapped.value, location)
     kind: str = finding["type"]
+    if kind in {"missing", "union_tag_not_found"}:
+        key = _discriminator(finding) if kind == "union_tag_not_found" else str(location[-1])
+        return _missing(key, path, mapped, _meaning(model, (*location[: -1 if kind == "missing" else None], key)))
     if kind == "extra_forbidden":
         key = str(location[-1])
         hint = did_you_mean(key, fields_at(model, location[:-1]), what="keys here")
-        return Diagnostic("D121", f"unknown key `{key}`", hint, mapped.span(*path, key=True))
-    if kind == "missing":
-        where = f" in `{_dotted(path)}`" if path else ""
-        return Diagnostic("D122", f"key `{location[-1]}` is missing{where}", None, mapped.span(*path, key=bool(path)))
-    if kind in {"union_tag_not_found", "union_tag_invalid"}:
-        return _tag(finding, path, mapped)
-    cause: object = finding.get("ctx", {}).get("error")
-    name = _dotted(path)
+        return Diagnostic("D121", f"unknown key {_shown(key)}", hint, mapped.span(*path, key=True))
+    if location[-1:] == ("[key]",):
+        hint = "use letters, digits, - and _, at most 64 of them, and begin with a letter, a digit or _"
+        return Diagnostic("D123", f"{_shown(path[-1])} is no name", hint, mapped.span(*path, key=True))
+    if kind == "union_tag_invalid":
+        path = (*path, _discriminator(finding))
+    return Diagnostic(*_value_issue(finding, _dotted(path), _value_at(mapped.value, path)), mapped.span(*path))
+
+
+def _value_issue(finding: dict[str, Any], name: str, given: object) -> tuple[str, str, str | None]:
+    """Return code, message and hint for a value that is not as it must be."""
+    context: dict[str, Any] = finding.get("ctx", {})
+    cause = context.get("error")
     if isinstance(cause, UnitError):
-        return Diagnostic("D124", f"{name}: {cause}", cause.hint, mapped.span(*path))
-    message = finding["msg"].removeprefix("Value error, ")
+        return "D124", f"{name}: {cause}", cause.hint
     if isinstance(cause, ValueError):
-        return Diagnostic("D123", message, None, mapped.span(*path))
-    text = f"{name}: {_lower(message)}"
-    given = finding.get("input")
-    if isinstance(given, (str, int, float, bool)) or given is None:
-        text += f", not {_shown(given)}"
-    return Diagnostic("D123", text, None, mapped.span(*path))
+        return "D123", str(cause), None
+    expected = context.get("expected_tags", context.get("expected"))
+    if expected is None:
+        return "D123", f"{name}: {_rule(finding, given)}", None
+    known = _QUOTED.findall(expected)
+    if not isinstance(given, str):
+        return "D123", f"{name}: must be a word, not {_shown(given)}", f"possible: {', '.join(known)}"
+    what = "type" if name.endswith("type") else "word"
+    return "D123", f"{name}: unknown {what} {_shown(given)}", did_you_mean(given, known, what="possible")
 
 
-def _tag(finding: dict[str, Any], path: Path, mapped: Mapped) -> Diagnostic:
-    context = finding["ctx"]
-    if finding["type"] == "union_tag_not_found":
-        known = None
-        message = f"key {context['discriminator'].replace(chr(39), '`')} is missing in `{_dotted(path)}`"
-        return Diagnostic("D122", message, known, mapped.span(*path, key=True))
-    known = [word.strip(" '") for word in context["expected_tags"].split(",")]
-    path = (*path, context["discriminator"].strip("'"))
-    hint = did_you_mean(str(context["tag"]), known, what="possible")
-    return Diagnostic("D123", f"{_dotted(path)}: unknown type `{context['tag']}`", hint, mapped.span(*path))
+_QUOTED = re.compile("'([^']*)'")
+
+_RULES = {
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have at least 1 character",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least 1 entry",
+    "too_long": "must have at most {max_length} entries",
+    "finite_number": "must be a finite number",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+}
+
+
+def _rule(finding: dict[str, Any], given: object) -> str:
+    kind: str = finding["type"]
+    context = {key: f"{v:g}" if isinstance(v, float) else v for key, v in finding.get("ctx", {}).items()}
+    if kind in {"too_short", "too_long"} and isinstance(given, list | dict):
+        given = len(given)  # pyright: ignore[reportUnknownArgumentType]
+    if kind in _RULES:
+        return f"{_RULES[kind].format(**context)}, not {_shown(given)}"
+    return _lower(finding["msg"])
+
+
+def _missing(key: str, path: Path, mapped: Mapped, meaning: str | None) -> Diagnostic:
+    where = f" in `{_dotted(path)}`" if path else ""
+    hint = f"{key}: {meaning}" if meaning else None
+    return Diagnostic("D122", f"key `{key}` is missing{where}", hint, mapped.span(*path, key=bool(path)))
+
+
+def _discriminator(finding: dict[str, Any]) -> str:
+    return finding["ctx"]["discriminator"].strip("'")
+
+
+def _meaning(model: type[BaseModel], location: Path) -> str | None:
+    """Return what the documents say about a key, as a hint."""
+    for found in _models_at(model, location[:-1]):
+        field = _field(found, location[-1])
+        if field and field.description:
+            return _lower(field.description).rstrip(".")
+    return None
+
+
+def _value_at(value: Any, path: Path) -> object:
+    for part in path:
+        inner = _child(value, part)
+        if inner is None:
+            return None
+        (value,) = inner
+    return value
 
 
 def existing(value: Any, location: Path) -> Path:
@@ -89,20 +167,46 @@ def existing(value: Any, location: Path) -> Path:
 
 
 def _child(value: Any, part: str | int) -> tuple[Any] | None:
-    items: Any = dict(enumerate(value)) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return (items[part],) if isinstance(items, dict) and part in items else None
+    items: dict[Any, Any] = {}
+    if isinstance(value, list):
+        items = dict(enumerate(cast("list[Any]", value)))
+    elif isinstance(value, dict):
+        items = cast("dict[Any, Any]", value)
+    return (items[part],) if part in items else None
 
 
 def fields_at(model: type[BaseModel], location: Path) -> list[str]:
     """Return the keys a document may have at a pydantic location."""
-    models = [model]
+    return list(dict.fromkeys(name for found in _models_at(model, location) for name in _names(found)))
+
+
+def _models_at(model: type[BaseModel], location: Path) -> list[type[BaseModel]]:
+    at: list[Any] = [model]
     for part in location:
-        fields = [field for found in models if (field := _field(found, part)) is not None]
-        if fields:
-            models = [inner for field in fields for inner in _models(field.annotation)]
-        else:
-            models = [found for found in models if part in _tags(found)] or models
-    return list(dict.fromkeys(name for found in models for name in _names(found)))
+        at = [inner for one in at for inner in _below(one, part)] or [one for one in at if part in _tags(one)] or at
+    return [one for one in at if _is_model(one)]
+
+
+def _below(annotation: Any, part: str | int) -> Iterator[Any]:
+    if _is_model(annotation):
+        field = _field(annotation, part)
+        if field is not None:
+            yield from _alternatives(field.annotation)
+    else:
+        yield from (leaf for argument in get_args(annotation) for leaf in _alternatives(argument))
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """Look through unions and annotations, but not into lists and mappings."""
+    if _is_model(annotation) or get_origin(annotation) in {dict, list}:
+        yield annotation
+    else:
+        for argument in get_args(annotation):
+            yield from _alternatives(argument)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
@@ -115,17 +219,9 @@ def _field(model: type[BaseModel], part: str | int) -> FieldInfo | None:
     return fields.get(str(part))
 
 
-def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
-    field = model.model_fields.get("type")
-    tags = get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
-    return (*tags, model.__name__)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models(argument)
+def _tags(annotation: Any) -> tuple[Any, ...]:
+    field = annotation.model_fields.get("type") if _is_model(annotation) else None
+    return get_args(field.annotation) if field and get_origin(field.annotation) is Literal else ()
 
 
 def _dotted(path: Path) -> str:
@@ -137,8 +233,16 @@ def _lower(text: str) -> str:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str):
-        return f"`{value}`" if len(value) <= 40 else f"`{value[:40]}…`"  # noqa: PLR2004 (fits a line)
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    text = str(value)
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if not text:
+        return "empty text"
+    return f"`{text}`" if isinstance(value, str) else text
+
+
+_LONGEST = 40
+"""Characters of a value that are shown, so that a message fits a line."""

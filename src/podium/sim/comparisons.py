@@ -8,18 +8,24 @@ from typing import Any
 
 from podium.model.scenario import Comparison, Threshold
 
+
+def _differs(value: Any, limit: Any) -> bool:
+    return value < limit or value > limit
+
+
 OPERATORS: dict[Comparison, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
     ">=": operator.ge,
     "==": operator.eq,
-    "!=": operator.ne,
+    "!=": _differs,
 }
+"""None of them holds for what is no number (NaN), not even `!=`."""
 
 
 def badness(threshold: Threshold) -> Callable[[Any], float]:
-    """Return a function of a value: how far beyond the limit it is, negative where the condition holds.
+    """Return a function of a value: how far beyond the limit it is, negative where the condition holds; NaN for NaN.
 
     For `==` it is the distance; for `!=` minus the distance; for words 1 where the condition does not hold, else -1.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
+from math import inf, isnan
 from typing import Literal, NamedTuple
 
 from podium.model.scenario import Criterion, Verdict
@@ -75,7 +75,9 @@ class Monitor:
 
     def _value_judged(self, *, passed: bool) -> _Judged:
         value = self._extreme
-        distance = None if value is None or isinstance(value, str) else -self._badness(value)
+        if not isinstance(value, str) and value is not None and isnan(value):
+            value = None
+        distance = None if value is None or isinstance(value, str) else 0.0 - self._badness(value)
         return _Judged("passed" if passed else "failed", value, self._extreme_at, distance)
 
 
@@ -97,8 +99,13 @@ class Always(Monitor):
             self._worst = score
             self._extreme = value
             self._extreme_at = now
-        if score >= 0.0 and self._first is None and not self._holds(value, self._limit):
-            self._first = now
+        if not score < 0.0 and not self._holds(value, self._limit):  # NaN does not hold either
+            if self._first is None:
+                self._first = now
+            if isnan(score) and self._worst < inf:
+                self._worst = inf
+                self._extreme = value
+                self._extreme_at = now
 
     def judge(self, end: int) -> _Judged:  # noqa: ARG002 (other kinds need it)
         """Passed if it never did not hold."""

@@ -125,6 +125,11 @@ class Link:
         self.latency_sum_ns = self.latency_max_ns = 0
 
     @property
+    def id(self) -> str | None:
+        """The node that receives, for errors."""
+        return getattr(getattr(self._receive, "__self__", None), "id", None)
+
+    @property
     def in_flight(self) -> int:
         """Packets under way."""
         return self.sent - self.delivered - self.lost - self.dropped - self.blocked

@@ -11,7 +11,7 @@ from podium.errors import SimulationError
 from podium.model.scenario import Criterion, FaultType, Node, Scenario, ScenarioResult, Verdict
 from podium.sim.criteria import Criteria, Monitor, monitor_of
 from podium.sim.disturbances import Disturbances
-from podium.sim.kernel import Kernel
+from podium.sim.kernel import Kernel, describe
 from podium.sim.measures import Measures
 from podium.sim.network import Network
 from podium.sim.node import Continuous, Recoverable, Signal, SimNode
@@ -113,7 +113,11 @@ class Simulation:
         now = self.kernel.now
         end = self._scenario.duration_ns
         for step in self._steps:
-            step(now)
+            try:
+                step(now)
+            except Exception as error:
+                text = f"{describe(step)} at {now / 1e9:.9g} s: {type(error).__name__}: {error}"
+                raise SimulationError(text, code="S602") from error
         for policy in self._policies:
             policy(now)
         self._criteria.watch(now, end=now == end)

@@ -61,6 +61,8 @@ class Board:
         with self._lock:
             if self._problem is not None:
                 raise self._problem
+            if not records:
+                return
             self._take(run, records)
             left = self._painted_at + _PERIOD - time.monotonic()
             if left <= 0:

@@ -26,7 +26,7 @@ class JsonLines:
         data = b"".join(encode(record.event) + b"\n" for record in records)
         stream = self._stream
         stream.flush()
-        below: BinaryIO | None = getattr(stream, "buffer", None) if isinstance(stream, TextIOBase) else stream
+        below = cast("BinaryIO | None", getattr(stream, "buffer", None) if isinstance(stream, TextIOBase) else stream)
         if below is None:
             cast("TextIO", stream).write(data.decode())
             stream.flush()

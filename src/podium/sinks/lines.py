@@ -128,7 +128,7 @@ def case_lines(step: StepTally, *, verbose: bool = False) -> list[str]:
         return [f"{line}  {printable(step.reason)}" if step.reason and step.outcome != "passed" else line]
     lines = [f"  {verdict_line(verdict)}" for verdict in step.failing_verdicts]
     if step.failure is not None and not (lines and step.failure.type == "Criteria" and not verbose):
-        lines += [f"  {text}" for text in failure_lines(step.failure, verbose=verbose)]
+        lines += [f"  {text}".rstrip() for text in failure_lines(step.failure, verbose=verbose)]
     if step.reason:
         lines.append(f"  {printable(step.reason)}")
     return [line, *lines]

@@ -14,7 +14,7 @@ import msgspec
 from podium.errors import StoreError, UsageError
 from podium.events import AnyEvent, AttemptFinished, Failure, decode, encode
 from podium.protocols import Record
-from podium.store.database import Durability, connect, transaction
+from podium.store.database import Durability, connect, roll_back, transaction
 from podium.store.location import locate
 from podium.store.projection import Projection
 from podium.store.rows import Deleted, RunRow, StepRow
@@ -29,6 +29,7 @@ SELECT run.id, {_STEP_COLUMNS} FROM step
 JOIN run ON run.key = step.run
 LEFT JOIN journal ON journal.run = step.run AND journal.seq = step.result_seq
 """  # noqa: S608 (no value of a user's is in it)
+_IS_TAKEN = "SELECT 1 FROM journal WHERE run = ? AND seq = ?"
 _BATCH = 1000
 
 
@@ -72,30 +73,33 @@ class Store:
         """Write events, blobs and read models, all or nothing; durable on return.
 
         Raises:
-            StoreError: Another process has written at one of these positions (E511), or the store fails (E515).
+            StoreError: Another process has written at one of these positions, or has deleted the run so that there is
+                nothing before them (E511), or the store fails (E515).
         """
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
             try:
                 key = self._keys.get(run) or self._key(run)
+                if first_seq > 1:
+                    self._check_is_there(run, key, first_seq - 1)
                 rows = [(key, seq, encode(event).decode()) for seq, event in enumerate(events, first_seq)]
                 self._connection.executemany("INSERT INTO journal VALUES (?, ?, ?)", rows)
                 if blobs:
                     packed = [(digest, len(data), zlib.compress(data, 1)) for digest, data in blobs.items()]
                     self._connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?)", packed)
                 Projection(self._connection, key).take(first_seq, events)
+                execute("COMMIT")
             except BaseException:
                 self._keys.pop(run, None)
-                execute("ROLLBACK")
+                roll_back(self._connection)
                 raise
-            execute("COMMIT")
         except sqlite3.IntegrityError as error:
             raise StoreError(
                 f"position {first_seq} of run {run} is taken: another process continues this run", code="E511"
             ) from error
         except sqlite3.Error as error:
-            raise StoreError(f"the store {self.path} cannot be written: {error}", code="E515") from error
+            raise self._cannot_write(error) from error
 
     def read(self, run: str, after: int = 0) -> Iterator[Record]:
         """Yield the run's records with `seq > after`, in order."""
@@ -138,17 +142,18 @@ class Store:
         return [_run_row(row) for row in rows]
 
     def run(self, name: str) -> RunRow:
-        """Return the run with this id, this unique beginning of an id, or the `latest`.
+        """Return the run with this id, this unique beginning or end of an id, or the `latest`.
 
         Raises:
-            UsageError: Several runs begin like this (U410), or none does (U411).
+            UsageError: Several runs fit (U410), or none does (U411).
         """
         if name == "latest":
             found = self.runs(1)
         else:
             rows = self._connection.execute(
-                f"SELECT {_RUN_COLUMNS} FROM run WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 9",  # noqa: S608
-                (len(name), name.lower()),
+                f"SELECT {_RUN_COLUMNS} FROM run WHERE ?1 IN (substr(id, 1, ?2), substr(id, -?2)) "  # noqa: S608
+                "ORDER BY id LIMIT 9",
+                (name.lower(), len(name)),
             )
             found = [_run_row(row) for row in rows] if name else []
         if len(found) == 1:
@@ -156,7 +161,7 @@ class Store:
         if not found:
             raise UsageError(f"there is no run `{name}`", code="U411", hint="`podium list` shows the runs there are")
         ids = ", ".join(row.id for row in found[:8])
-        raise UsageError(f"several runs begin with `{name}`: {ids}", code="U410", hint="give more of the id")
+        raise UsageError(f"several runs fit `{name}`: {ids}", code="U410", hint="give more of the id")
 
     def unfinished(self) -> list[RunRow]:
         """Return runs without an end: running, or left by a crash."""
@@ -199,29 +204,66 @@ class Store:
         Args:
             older_than_us: The moment [us since the Unix epoch].
             is_running: Whether an unfinished run is under way; such a run stays.
+
+        Raises:
+            StoreError: The store fails (E515).
         """
-        old = [row for row in self.runs() if row.started_us < older_than_us]
-        ids = tuple(row.id for row in old if row.outcome is not None or not is_running(row))
         before = self._size()
-        if ids:
+        try:
             with transaction(self._connection):
-                for run in ids:
-                    key = self._keys.pop(run, None) or self._key(run)
-                    for table, column in (("step", "run"), ("journal", "run"), ("run", "key"), ("run_key", "key")):
-                        self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
-                self._drop_unused_blobs()
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                old = [row for row in self.runs() if row.started_us < older_than_us]
+                ids = tuple(row.id for row in old if row.outcome is not None or not is_running(row))
+                self._delete(ids)
+            if ids:
+                self._connection.execute("VACUUM")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise self._cannot_write(error) from error
         return Deleted(ids, max(0, before - self._size()))
 
+    def check(self) -> None:
+        """Let SQLite check the file.
+
+        Raises:
+            StoreError: It is damaged (E516).
+        """
+        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise StoreError(f"the store {self.path} is damaged: {found}", code="E516", hint="restore it from a backup")
+
     def rebuild(self) -> None:
-        """Make the read models anew from the journal."""
-        with transaction(self._connection):
-            self._connection.execute("DELETE FROM step")
-            self._connection.execute("DELETE FROM run")
-            keys = self._connection.execute("SELECT key, id FROM run_key ORDER BY key").fetchall()
-            for key, run in keys:
-                Projection(self._connection, key).take(1, [record.event for record in self.read(run)])
+        """Make the read models anew from the journal.
+
+        Raises:
+            StoreError: The store fails (E515).
+        """
+        try:
+            with transaction(self._connection):
+                self._connection.execute("DELETE FROM step")
+                self._connection.execute("DELETE FROM run")
+                keys = self._connection.execute("SELECT key, id FROM run_key ORDER BY key").fetchall()
+                for key, run in keys:
+                    Projection(self._connection, key).take(1, [record.event for record in self.read(run)])
+        except sqlite3.Error as error:
+            raise self._cannot_write(error) from error
+
+    def _delete(self, runs: Sequence[str]) -> None:
+        for run in runs:
+            key = self._key(run)
+            del self._keys[run]
+            for table, column in (("step", "run"), ("journal", "run"), ("run", "key"), ("run_key", "key")):
+                self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
+        if runs:
+            self._drop_unused_blobs()
+
+    def _cannot_write(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"the store {self.path} cannot be written: {error}", code="E515")
+
+    def _check_is_there(self, run: str, key: int, seq: int) -> None:
+        if self._connection.execute(_IS_TAKEN, (key, seq)).fetchone() is None:
+            raise StoreError(
+                f"run {run} has no position {seq} to go on from: another process has deleted it", code="E511"
+            )
 
     def _key(self, run: str) -> int:
         self._connection.execute("INSERT OR IGNORE INTO run_key (id) VALUES (?)", (run,))

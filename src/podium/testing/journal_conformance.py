@@ -188,6 +188,18 @@ def a_taken_position_is_refused_and_nothing_is_written(journal: Journal) -> None
     _same(list(journal.read("run")), _records(events), "read after going on")
 
 
+def a_gap_is_refused_and_nothing_is_written(journal: Journal) -> None:
+    """A run has no position without the one before it: not at its beginning, not later."""
+    events = plain_run("run", 6)
+    journal.append("other", 1, plain_run("other", 6))
+    _refused("E511", "append at 2 of an empty run", lambda: journal.append("run", 2, events[1:]))
+    _same(list(journal.read("run")), [], "read after the refused append at 2")
+    journal.append("run", 1, events[:3])
+    _refused("E511", "append at 5 of 3", lambda: journal.append("run", 5, events[4:]))
+    journal.append("run", 4, events[3:])
+    _same(list(journal.read("run")), _records(events), "read")
+
+
 def a_second_start_of_a_run_is_refused(journal: Journal) -> None:
     """Two processes cannot begin a run of the same id."""
     events = plain_run("run", 3)
@@ -288,6 +300,7 @@ JOURNAL_CHECKS: tuple[JournalCheck, ...] = (
     a_reader_follows_by_reading_after_what_it_has,
     an_unknown_run_has_no_records,
     a_taken_position_is_refused_and_nothing_is_written,
+    a_gap_is_refused_and_nothing_is_written,
     a_second_start_of_a_run_is_refused,
     blobs_are_found_by_digest,
     a_blob_may_be_stored_again,

@@ -266,6 +266,18 @@ def test_cancelling_many_events_that_are_all_pending_costs_constant_work_each():
     assert len(kernel._heap) <= 64
 
 
+def test_the_order_is_kept_when_most_events_are_cancelled():
+    kernel, stream, seen = Kernel(), Stream(1, "times"), []
+    times = [round(stream.uniform(0, 10_000)) for _ in range(2000)]
+    events = [kernel.at(time, seen.append, (time, number)) for number, time in enumerate(times)]
+    for number in range(2000):
+        if number % 5:
+            kernel.cancel(events[number])
+    assert len(kernel._heap) < 1000
+    kernel.run(10_000)
+    assert seen == sorted((times[number], number) for number in range(0, 2000, 5))
+
+
 def test_a_recurrence_is_executed_at_its_start_and_after_every_period():
     kernel, times = Kernel(), []
     kernel.every(3, lambda: times.append(kernel.now), start=2)
@@ -280,8 +292,9 @@ def test_a_recurrence_keeps_its_priority():
     kernel.every(1, lambda: seen.append("last"), priority=1)
     kernel.every(1, lambda: seen.append("first"), priority=-1)
     kernel.every(1, lambda: seen.append("middle"))
+    kernel.at(1, seen.append, "earlier")
     kernel.run(1)
-    assert seen == ["first", "middle", "last"] * 2
+    assert seen == ["first", "middle", "last", "first", "earlier", "middle", "last"]
 
 
 def test_a_recurrence_can_cancel_itself_and_be_cancelled_again():

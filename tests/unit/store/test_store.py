@@ -316,6 +316,43 @@ def test_a_deleted_run_can_be_written_anew(store):
     assert [row.id for row in store.runs()] == ["r1", "r2"]
 
 
+def test_a_run_deleted_by_another_process_does_not_go_on_as_a_rest_of_itself(path):
+    with (
+        closing(Store.open(path)) as writer,
+        closing(Store.open(path)) as cleaner,
+        closing(Store.open(path)) as resumer,
+    ):
+        write_run(writer, "r1", at=1)
+        assert cleaner.delete_runs(START + 5 * SECOND, is_running=lambda _: False).runs == ("r1",)
+        for store in (writer, resumer, cleaner):
+            with pytest.raises(StoreError, match="deleted") as caught:
+                store.append("r1", 6, [RunResumed(at_us=START, engine="new")], {content_digest(b"x"): b"x"})
+            assert code(caught) == "E511"
+        write_run(writer, "r2", at=9)
+        write_run(cleaner, "r1", at=8)
+        for store in (writer, resumer, cleaner):
+            assert [(row.id, row.outcome) for row in store.runs()] == [("r2", "passed"), ("r1", "passed")]
+            assert len(list(store.read("r1"))) == len(list(store.read("r2"))) == 5
+
+
+def test_nobody_resumes_a_run_between_its_choice_and_its_deletion(path):
+    with closing(Store.open(path)) as cleaner, closing(Store.open(path)) as resumer:
+        write_run(cleaner, "finished", at=1)
+        cleaner.append("crashed", 1, [started("crashed", 2)])
+        resumer._connection.execute("PRAGMA busy_timeout = 0")
+        refused = []
+
+        def is_running(row):
+            with pytest.raises(StoreError) as caught:
+                resumer.append("finished", 6, [RunResumed(at_us=START, engine="new")])
+            refused.append(code(caught))
+            return row.id == "crashed"
+
+        assert cleaner.delete_runs(START + 5 * SECOND, is_running=is_running).runs == ("finished",)
+        assert refused == ["E515"]
+        assert [row.id for row in resumer.runs()] == ["crashed"]
+
+
 class Killed(Exception):  # noqa: N818 (it is no error)
     pass
 
@@ -385,14 +422,14 @@ lives = st.lists(st.tuples(st.integers(1, 25), st.none() | st.floats(0.1, 4.0)),
 """Of each process that works on a run: after how many appends it is killed, when it is asked to cancel."""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(plans(), lives, st.booleans()), min_size=1, max_size=3))
 def test_rebuilt_read_models_are_as_they_were_whatever_happened_and_however_it_was_batched(cases):
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp())
         stack.callback(shutil.rmtree, folder)
         store = stack.enter_context(closing(Store.open(folder / "podium.db")))
-        single = stack.enter_context(closing(Store.open(folder / "single.db")))
+        single = stack.enter_context(closing(Store.open(Path(":memory:"))))
         names = [f"run{n}" for n in range(len(cases))]
         for name, ((plan, script), processes, to_the_end) in zip(names, cases, strict=True):
             epoch = START
@@ -530,6 +567,47 @@ def test_an_append_the_file_refuses_is_a_store_error_and_writes_nothing(store):
     assert len(list(store.read("r1"))) == 6
 
 
+def test_deleting_and_rebuilding_in_a_file_that_refuses_are_store_errors_and_change_nothing(store):
+    write_run(store, "r1")
+    written = rows(store)
+    store._connection.execute("PRAGMA query_only = ON")
+    for action in (store.rebuild, lambda: store.delete_runs(START + SECOND, is_running=lambda _: False)):
+        with pytest.raises(StoreError, match="readonly") as caught:
+            action()
+        assert code(caught) == "E515"
+    store._connection.execute("PRAGMA query_only = OFF")
+    assert rows(store) == written
+    assert len(list(store.read("r1"))) == 5
+
+
+def test_a_full_disk_is_told_as_such_writes_nothing_and_the_run_goes_on_when_there_is_room(store, path):
+    store.append("r1", 1, [started("r1")])
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    data = b"".join(uuid.uuid4().bytes for _ in range(5_000))
+    blobs = {content_digest(data): data}
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+    for run, first in (("r1", 2), ("r2", 1)):
+        events = one_step() if first == 2 else [started("r2")]
+        with pytest.raises(StoreError, match="full") as caught:
+            store.append(run, first, events, blobs)
+        assert code(caught) == "E515"
+    assert [held(path, table) for table in ("run_key", "journal", "run", "step", "blob")] == [1, 1, 1, 0, 0]
+    store._connection.execute("PRAGMA max_page_count = 100000")
+    store.append("r1", 2, one_step(), blobs)
+    store.append("r2", 1, [started("r2")])
+    assert store.blob(content_digest(data)) == data
+    assert [held(path, table) for table in ("run_key", "journal", "run", "step", "blob")] == [2, 5, 2, 1, 1]
+
+
+def test_a_batch_that_fails_late_is_undone_from_its_beginning(store, path):
+    store.append("r1", 1, [started("r1")])
+    with pytest.raises(TypeError):
+        store.append("r1", 2, one_step(), {content_digest(b"x"): b"x", "no bytes": "text"})
+    with pytest.raises(StoreError):
+        store.append("r1", 2, [*one_step(), started("r1")], {content_digest(b"x"): b"x"})
+    assert [held(path, table) for table in ("journal", "run", "step", "blob")] == [1, 1, 0, 0]
+
+
 def test_an_event_that_cannot_be_encoded_writes_nothing(store):
     store.append("r1", 1, [started("r1")])
     with pytest.raises(TypeError):
@@ -568,7 +646,7 @@ def test_of_two_stores_that_continue_one_run_the_second_is_refused(path):
 
 
 def test_threads_with_their_own_stores_write_at_the_same_time(path):
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=20)
     problems = []
 
     def write(number):
@@ -601,8 +679,8 @@ def test_a_new_file_can_be_opened_by_many_at_the_same_moment(tmp_path):
         except Exception as problem:  # noqa: BLE001 (told below)
             problems.append(problem)
 
-    for n in range(60):
-        barrier = threading.Barrier(6)
+    for n in range(40):
+        barrier = threading.Barrier(6, timeout=20)
         arguments = (tmp_path / f"new{n}" / "podium.db", barrier)
         threads = [threading.Thread(target=open_one, args=arguments) for _ in range(6)]
         for thread in threads:

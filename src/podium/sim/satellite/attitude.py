@@ -13,7 +13,7 @@ from math import acos, asin, cos, degrees, sin, sqrt
 INERTIA = (0.0867, 0.0667, 0.0333)
 """Principal moments of a homogeneous 6U body, 8 kg, 0.1 x 0.2 x 0.3 m: m/12 (b^2 + c^2) [kg m^2]."""
 NATURAL_FREQUENCY = 0.1
-"""Of the closed loop: settles within a minute [rad/s]."""
+"""Of the closed loop: settles a full tumble within two minutes [rad/s]."""
 DAMPING = 0.9
 """Of the closed loop [1]."""
 TORQUE_LIMIT = 2e-3

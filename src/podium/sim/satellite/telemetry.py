@@ -73,7 +73,7 @@ def packet_of(
         "orbit": {
             "altitude_m": round(altitude_km * 1000.0),
             "ground_speed_ms": round(speed_km_s * 1000.0),
-            "true_anomaly_deg": round(true_anomaly_deg, 1),
+            "true_anomaly_deg": round(true_anomaly_deg, 1) % 360.0,
         },
         "comms": {
             "packet_loss": round(packet_loss, 4),

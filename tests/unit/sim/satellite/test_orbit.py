@@ -73,6 +73,20 @@ def test_the_perigee_stands_still_at_the_critical_inclination():
     assert Orbit(26600.0, eccentricity=0.7, inclination=degrees(asin(sqrt(0.8)))).perigee_rate == pytest.approx(0)
 
 
+@pytest.mark.parametrize(
+    ("axis", "e", "inclination"), [(6798.137, 0.0, 51.6456), (26554.0, 0.72, 63.4), (9000.0, 0.2, 98.0)]
+)
+def test_the_secular_rates_are_those_of_the_closed_forms(axis, e, inclination):
+    orbit = Orbit(axis, eccentricity=e, inclination=inclination)
+    n = sqrt(398600.4418 / axis**3)
+    c = cos(radians(inclination))
+    flattening = 1.08262668e-3 * (6378.137 / (axis * (1.0 - e * e))) ** 2
+    assert orbit.node_rate == pytest.approx(-1.5 * n * flattening * c, rel=1e-9)
+    assert orbit.perigee_rate == pytest.approx(0.75 * n * flattening * (5.0 * c * c - 1.0), rel=1e-9, abs=1e-18)
+    change = 0.75 * n * flattening * sqrt(1.0 - e * e) * (3.0 * c * c - 1.0)
+    assert orbit.mean_motion - n == pytest.approx(change, rel=1e-6)
+
+
 def test_the_position_follows_the_drifting_node():
     orbit = formation()
     day = 2.0 * pi / (orbit.mean_motion + orbit.perigee_rate) * 16  # whole turns: at the ascending node again
@@ -242,6 +256,22 @@ def test_the_station_sees_a_satellite_exactly_within_its_horizon_circle():
             assert sees_station(position, time) == (central < horizon)
         seen.append(sees_station(position, time))
     assert 0.01 < sum(seen) / len(seen) < 0.1
+
+
+@pytest.mark.parametrize("north", [1.0, -1.0])
+def test_the_station_sees_down_to_10_degrees_above_its_horizon(north):
+    horizon = degrees(acos(EARTH_RADIUS * cos(radians(10.0)) / RADIUS)) - 10.0
+
+    def seen(central):
+        latitude = radians(52.0 + north * central)
+        return sees_station((RADIUS * cos(latitude), 0.0, RADIUS * sin(latitude)), 0.0)
+
+    assert seen(horizon - 0.001)
+    assert not seen(horizon + 0.001)
+
+
+def test_the_station_comes_round_after_a_sidereal_day():
+    assert 2.0 * pi / EARTH_ROTATION == pytest.approx(86164.1, abs=0.05)
 
 
 @given(st.floats(300.0, 2000.0), st.floats(0.0, 86400.0), st.floats(0.0, 360.0))

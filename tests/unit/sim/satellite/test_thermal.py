@@ -208,14 +208,14 @@ def test_without_safe_mode_the_same_runaway_goes_far_beyond():
     assert seconds_to(150.0, thermal)
 
 
-def test_the_heat_of_a_short_grows_e_fold_per_scale_up_to_its_limit():
-    thermal = Thermal(battery=RUNAWAY_REFERENCE)
+def test_the_heat_of_a_short_grows_e_fold_per_40_degrees_up_to_its_limit():
+    thermal = Thermal(battery=293.15)
     assert thermal.short_power() == 0.0
     thermal.runaway = 0.5
     assert thermal.short_power() == pytest.approx(0.5 * RUNAWAY_POWER)
-    thermal.battery = RUNAWAY_REFERENCE + RUNAWAY_SCALE
+    thermal.battery = 333.15
     assert thermal.short_power() == pytest.approx(0.5 * RUNAWAY_POWER * e)
-    thermal.battery = RUNAWAY_REFERENCE + 100.0 * RUNAWAY_SCALE
+    thermal.battery = 5000.0
     assert thermal.short_power() == pytest.approx(0.5 * RUNAWAY_POWER * e**3)
     thermal.safe = True
     assert thermal.short_power() == pytest.approx(0.5 * RUNAWAY_POWER * ISOLATED * e**3)

@@ -1,0 +1,47 @@
+"""`podium list`: the runs in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from podium.cli.options import format_option, store_option
+from podium.cli.output import print_json, print_table, say
+from podium.cli.words import counts_in_words, local_time, outcome_of
+from podium.session import Session
+from podium.sinks.lines import how_long
+from podium.sinks.tally import short_id
+
+
+@click.command("list")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option("--name", help="Only runs of this name.")
+@format_option("text", "json")
+@store_option
+def command(*, limit: int, name: str | None, format_: str, store: Path | None) -> int:
+    """List runs, newest first."""
+    with Session.open(store) as session:
+        rows = session.store.runs(limit, name=name)
+        states = [outcome_of(session, row) for row in rows]
+    if format_ == "json":
+        print_json(rows)
+        return 0
+    if not rows:
+        say("no runs yet\nhint: `podium run FOLDER` makes one")
+        return 0
+    print_table(
+        ("RUN", "NAME", "OUTCOME", "CASES", "STARTED", "TOOK "),
+        (
+            (
+                short_id(row.id),
+                row.name,
+                state,
+                counts_in_words(row.counts) or f"{row.steps} cases",
+                local_time(row.started_us),
+                None if row.duration is None else how_long(row.duration),
+            )
+            for row, state in zip(rows, states, strict=True)
+        ),
+    )
+    return 0

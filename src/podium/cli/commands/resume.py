@@ -1,0 +1,25 @@
+"""`podium resume`: the same run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from podium.cli.options import format_option, run_argument, store_option
+from podium.cli.output import sinks_for
+from podium.session import Session
+
+
+@click.command("resume")
+@run_argument
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML to this file.")
+@format_option("text", "json", "jsonl")
+@store_option
+def command(*, run: str, junit: Path | None, format_: str, store: Path | None) -> int:
+    """Continue RUN, which was killed or cancelled; nothing that passed runs again.
+
+    RUN is an id, its beginning or end, or `latest`.
+    """
+    with Session.open(store) as session:
+        return session.resume(run, sinks=sinks_for(format_, junit=junit)).exit_code

@@ -1,0 +1,56 @@
+"""`podium run`: a campaign of scenarios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from podium.cli.campaigns import campaign_options, planned, print_plan
+from podium.cli.options import format_option, store_option
+
+
+@click.command("run")
+@campaign_options
+@click.option("--strict", is_flag=True, help="Stop before running if a file is invalid.")
+@click.option("--dry-run", is_flag=True, help="Check the files and print the plan; nothing runs.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML to this file.")
+@click.option("--campaign-json", type=click.Path(path_type=Path), help="Also write campaign JSON to this folder.")
+@click.option("-v", "--verbose", is_flag=True, help="Say everything about what did not pass.")
+@format_option("text", "json", "jsonl")
+@store_option
+def command(
+    *,
+    strict: bool,
+    dry_run: bool,
+    junit: Path | None,
+    campaign_json: Path | None,
+    verbose: bool,
+    format_: str,
+    store: Path | None,
+    **asked: Any,
+) -> int:
+    r"""Run scenarios: files, and folders searched for .yaml and .yml.
+
+    Exit codes: 0 all passed, 1 some did not, 2 wrong usage or (with --strict) an invalid file, 4 nothing to run,
+    5 the machine lacks something, 130 interrupted.
+
+    \b
+    podium run scenarios
+    podium run scenarios --sweep recovery=none,safe_mode --seeds 1..20 --parallel 4
+    podium run one.yaml --set duration=5min --speed 100
+    """
+    campaign = planned(**asked, strict=strict)
+    if dry_run:
+        print_plan(campaign, format_)
+        return 0
+    from podium.cli.campaigns import write_campaign_json  # noqa: PLC0415
+    from podium.cli.output import say, sinks_for  # noqa: PLC0415
+    from podium.session import Session  # noqa: PLC0415
+
+    with Session.open(store) as session:
+        summary = session.run(campaign.plan, sinks=sinks_for(format_, junit=junit, verbose=verbose))
+        if campaign_json is not None:
+            say(f"wrote {write_campaign_json(session, summary.run, campaign_json)}")
+    return summary.exit_code

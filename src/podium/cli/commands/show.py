@@ -1,0 +1,121 @@
+"""`podium show`: one run, or one of its cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from podium.cli.options import format_option, run_argument, store_option
+from podium.cli.output import print_json, print_table
+from podium.cli.words import counts_in_words, local_time, outcome_of
+from podium.errors import UsageError
+from podium.model.scenario import Verdict
+from podium.session import Session
+from podium.sinks.lines import how_long
+from podium.store import RunRow, StepRow
+
+
+@click.command("show")
+@run_argument
+@click.argument("case", required=False)
+@format_option("text", "json")
+@store_option
+def command(*, run: str, case: str | None, format_: str, store: Path | None) -> int:
+    """Show RUN, or one CASE of it with its criteria, timeline and latencies."""
+    with Session.open(store) as session:
+        row = session.store.run(run)
+        steps = session.store.steps(row.id)
+        state = outcome_of(session, row)
+        known = [step.name for step in session.plan_of(row.id).steps]
+    if case is not None:
+        _show_case(_find(case, steps, known), format_)
+    elif format_ == "json":
+        print_json({"run": row, "cases": steps})
+    else:
+        _show_run(row, state, steps, known)
+    return 0
+
+
+def _find(case: str, steps: list[StepRow], known: list[str]) -> StepRow:
+    for step in steps:
+        if step.name == case:
+            return step
+    if case in known:
+        raise UsageError(f"case `{case}` has no result yet", code="U414")
+    from podium.model.findings import did_you_mean  # noqa: PLC0415
+
+    raise UsageError(f"the run has no case `{case}`", code="U414", hint=did_you_mean(case, known, what="cases"))
+
+
+def _show_run(row: RunRow, state: str, steps: list[StepRow], known: list[str]) -> None:
+    click.echo(f"run      {row.id}")
+    click.echo(f"name     {row.name}")
+    click.echo(f"outcome  {state}  {counts_in_words(row.counts)}".rstrip())
+    click.echo(f"started  {local_time(row.started_us)}")
+    if row.duration is not None:
+        click.echo(f"took     {how_long(row.duration)}")
+    if row.parent:
+        click.echo(f"reruns   {row.parent}")
+    click.echo("")
+    by_name = {step.name: step for step in steps}
+    print_table(("OUTCOME", "TOOK ", "CASE", "WHY"), (_line(name, by_name.get(name)) for name in known))
+
+
+def _line(name: str, step: StepRow | None) -> tuple[object, ...]:
+    if step is None:
+        return "-", None, name, ""
+    why = step.failure.message if step.failure else step.reason
+    return step.outcome, None if step.duration is None else how_long(step.duration), name, why.partition("\n")[0]
+
+
+def _show_case(step: StepRow, format_: str) -> None:
+    if format_ == "json":
+        print_json(step)
+        return
+    click.echo(f"case     {step.name}")
+    click.echo(f"outcome  {step.outcome}{f'  after {step.attempts} attempts' if step.attempts > 1 else ''}")
+    if step.failure and step.failure.type != "Criteria":
+        click.echo(f"failure  {step.failure.type}: {step.failure.message}\n{step.failure.details}".rstrip())
+    output: dict[str, Any] = step.output or {}
+    if "fingerprint" in output:
+        click.echo(f"seed     {output['seed']}\nprint    {output['fingerprint']}")
+    if output.get("criteria"):
+        click.echo("")
+        verdicts = msgspec.convert(output["criteria"], list[Verdict])
+        print_table(
+            ("OUTCOME", "CRITERION", "WORST ", "AT ", "MARGIN ", "FIRST VIOLATED "),
+            (
+                (v.outcome, v.name, v.worst, _seconds(v.worst_at_s), v.margin, _seconds(v.first_violation_s))
+                for v in verdicts
+            ),
+        )
+    if output.get("timeline"):
+        click.echo("")
+        print_table(
+            ("TIME ", "NODE", "EVENT", "FAULT", "SEVERITY "),
+            (
+                (_seconds(e["time_s"]), e["node"], e["event"], e.get("fault", ""), e.get("severity", ""))
+                for e in output["timeline"]
+            ),
+        )
+    _show_latencies(output.get("latency", {}))
+
+
+def _show_latencies(latency: dict[str, list[dict[str, Any]]]) -> None:
+    if not latency:
+        return
+    from podium.analysis.latency import latency_statistics  # noqa: PLC0415
+
+    click.echo("")
+    rows = ((kind, latency_statistics([entry["ms"] for entry in entries])) for kind, entries in latency.items())
+    print_table(
+        ("LATENCY", "COUNT ", "MEAN MS ", "P95 MS ", "MAX MS "),
+        ((kind, s["count"], s["mean_ms"], s["p95_ms"], s["max_ms"]) for kind, s in rows),
+    )
+
+
+def _seconds(value: float | None) -> str | None:
+    return None if value is None else f"{value:g} s"

@@ -1,0 +1,26 @@
+"""How the commands put what the store knows into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from podium.session import Session
+from podium.store import RunRow
+
+
+def outcome_of(session: Session, row: RunRow) -> str:
+    """Return a run's outcome, or `running`, or `interrupted` if its process is gone."""
+    if row.outcome is not None:
+        return row.outcome
+    return "running" if session.is_running(row) else "interrupted"
+
+
+def counts_in_words(counts: Mapping[str, int]) -> str:
+    """Return `3 passed, 1 failed`."""
+    return ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+
+
+def local_time(us: int) -> str:
+    """Return a moment in local time, to the second."""
+    return datetime.fromtimestamp(us / 1e6, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
