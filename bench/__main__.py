@@ -28,7 +28,7 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     facts = machine()
-    print(f"{facts['cpus']} × {facts['cpu']}, Python {facts['python']}, podium {facts['podium']}")
+    print(f"{facts['cpus']} x {facts['cpu']}, Python {facts['python']}, podium {facts['podium']}")
     print("peers:", ", ".join(f"{name} {version or 'absent'}" for name, version in facts["peers"].items()))
     results = []
     for name in options.names or NAMES:

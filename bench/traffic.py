@@ -94,14 +94,14 @@ class Callbacks:
                 self.turn = (turn + 1) % TURNS
                 slot, latency = PLAN[turn]
                 event = new(env)
-                event._ok, event._value = True, self
+                event._ok, event._value = True, self  # noqa: SLF001 (what `Timeout` does)
                 event.callbacks.append(self.known[slot])
                 schedule(event, delay=latency)
 
         self.nodes = _network(Sender)
         for node in self.nodes:
             event = new(env)
-            event._ok, event._value = True, None
+            event._ok, event._value = True, None  # noqa: SLF001
             event.callbacks.append(node.start)
             schedule(event, delay=START)
 
@@ -109,27 +109,31 @@ class Callbacks:
         self._env.run(until=end + 1)  # `until` itself is left out
 
 
+class Cable:
+    """A link, as SimPy's documentation has it in its example "Event Latency"."""
+
+    def __init__(self, env, store) -> None:
+        self.env = env
+        self.store = store
+
+    def latency(self, value: object, delay: int):
+        yield self.env.timeout(delay)
+        self.store.put(value)
+
+    def put(self, value: object, delay: int) -> None:
+        self.env.process(self.latency(value, delay))
+
+    def get(self):
+        return self.store.get()
+
+
 class Stores:
-    """SimPy as its documentation has it (example "Event Latency"): a store per link, processes all round."""
+    """SimPy as its documentation would do it: a store per link, processes all round."""
 
     def __init__(self) -> None:
         import simpy
 
         env = self._env = simpy.Environment()
-
-        class Cable:
-            def __init__(self) -> None:
-                self.store = simpy.Store(env)
-
-            def latency(self, value: object, delay: int):
-                yield env.timeout(delay)
-                self.store.put(value)
-
-            def put(self, value: object, delay: int) -> None:
-                env.process(self.latency(value, delay))
-
-            def get(self):
-                return self.store.get()
 
         class Sender(Node):
             __slots__ = ()
@@ -153,7 +157,7 @@ class Stores:
         self.nodes = [Sender(number, []) for number in range(NODES)]
         for number, node in enumerate(self.nodes):
             for target in TARGETS[number]:
-                cable = Cable()
+                cable = Cable(env, simpy.Store(env))
                 node.known.append(cable)
                 env.process(self.nodes[target].listen(cable))
             env.process(node.start())

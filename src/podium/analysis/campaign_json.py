@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
+from podium.analysis.new_files import write_new
 from podium.errors import EnvironmentProblemError, UsageError
 from podium.events import Failure, Outcome
 
@@ -131,71 +131,10 @@ def write_campaign(folder: Path, document: Mapping[str, Any]) -> Path:
     except (TypeError, ValueError) as error:
         raise UsageError(f"the campaign is not JSON: {error}") from error
     try:
-        return _write_new(folder, f"campaign_{name}", f"{text}\n".encode())
+        return write_new(folder, f"campaign_{name}", f"{text}\n".encode())
     except OSError as error:
         hint = "choose a directory that can be written"
         raise EnvironmentProblemError(f"cannot write a campaign into `{folder}`: {error}", hint=hint) from error
-
-
-def _write_new(folder: Path, stem: str, data: bytes) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{stem}.{uuid.uuid4().hex}.tmp"
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        path = _publish(temporary, folder, stem)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(folder)
-    return path
-
-
-def _publish(temporary: Path, folder: Path, stem: str) -> Path:
-    """Give the file the first name that is free, and return it."""
-    path = folder / f"{stem}.json"
-    number = 1
-    while not _claim(temporary, path):
-        number += 1
-        path = folder / f"{stem}_{number}.json"
-    return path
-
-
-def _claim(temporary: Path, path: Path) -> bool:
-    """Give the file a name and return True, or False if the name is taken.
-
-    A file system without hard links gets an empty file first, so that no one else takes the name.
-    """
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        return False
-    except OSError:
-        return _reserve_and_replace(temporary, path)
-    return True
-
-
-def _reserve_and_replace(temporary: Path, path: Path) -> bool:
-    try:
-        path.touch(exist_ok=False)
-    except FileExistsError:
-        return False
-    try:
-        temporary.replace(path)
-    except OSError:
-        path.unlink()
-        raise
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _local(us: int) -> datetime:

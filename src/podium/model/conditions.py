@@ -86,9 +86,7 @@ def _value(text: str, signal: SignalType, op: Comparison) -> float | str:
     if signal.dimension == "word":
         return _word(text, signal, op)
     try:
-        return parse_quantity(
-            _number_or_text(text), "dimensionless" if signal.dimension == "count" else signal.dimension
-        )
+        return parse_quantity(text, "dimensionless" if signal.dimension == "count" else signal.dimension)
     except UnitError as error:
         raise ConditionError("D124", str(error), error.hint) from error
 
@@ -101,10 +99,3 @@ def _word(text: str, signal: SignalType, op: Comparison) -> str:
     if op not in {"==", "!="}:
         raise ConditionError("D127", f"words cannot be compared with `{op}`", "use == or !=")
     return word
-
-
-def _number_or_text(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text

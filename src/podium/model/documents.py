@@ -6,6 +6,7 @@ Quantities carry their unit in the document and none in here: durations are in n
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
@@ -13,34 +14,39 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from podium.model.scenario import FaultType
 from podium.model.units import Dimension, UnitError, parse_duration_ns, parse_quantity
 
-_NUMBER = r"^\s*[-+]?[0-9.]+(e[-+]?[0-9]+)?\s*"
+_NUMBER = r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*"
+
+
+def _text_schema(units: str, example: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"{_NUMBER}({units})\\s*$", "examples": [example]}
 
 
 def _quantity(dimension: Dimension, units: str, example: str, *, bare: bool = False) -> Any:
     def parse(value: object) -> float:
         return parse_quantity(value, dimension)
 
-    text = {"type": "string", "pattern": f"{_NUMBER}({units})\\s*$", "examples": [example]}
-    schema = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, text]} if bare else text
+    text = _text_schema(units, example)
+    schema: dict[str, Any] = {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, text]} if bare else text
     return (BeforeValidator(parse), WithJsonSchema(schema))
 
 
-_duration_schema = {
-    "type": "string",
-    "pattern": _NUMBER + r"(d|h|min|s|ms|us|ns)\s*$",
-    "examples": ["20 min", "100 ms"],
-}
+NODE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]*$"
+"""What a node may be called."""
+FARTHEST_KM = 1e6
+"""Largest coordinate [km]."""
+_LENGTHS = "km|m|cm|mm"
+_duration_schema = _text_schema("d|h|min|s|ms|us|ns", "20 min")
 Duration = Annotated[int, BeforeValidator(parse_duration_ns), WithJsonSchema(_duration_schema)]
 """A duration such as `20 min` [ns]."""
 PositiveDuration = Annotated[int, Field(gt=0), BeforeValidator(parse_duration_ns), WithJsonSchema(_duration_schema)]
 """A duration above zero [ns]."""
-Kilometres = Annotated[float, *_quantity("length", "km|m|cm|mm", "1.2 km")]
+Kilometres = Annotated[float, Field(ge=-FARTHEST_KM, le=FARTHEST_KM), *_quantity("length", _LENGTHS, "1.2 km")]
 Degrees = Annotated[float, *_quantity("angle", "deg|rad|arcmin", "20 deg")]
 Celsius = Annotated[float, *_quantity("temperature", "degC|°C|K|degF", "15 degC")]
 Ratio = Annotated[float, Field(ge=0, le=1), *_quantity("ratio", "%|", "2 %", bare=True)]
 DataRate = Annotated[float, Field(gt=0), *_quantity("data rate", "bit/s|kbit/s|Mbit/s|Gbit/s|B/s", "1 Mbit/s")]
 DataSize = Annotated[float, Field(ge=1, le=1e12), *_quantity("data size", "B|kB|KiB|MB|MiB", "64 B")]
-NodeName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+NodeName = Annotated[str, Field(min_length=1, max_length=64, pattern=NODE_NAME)]
 
 
 def _position(value: object) -> object:
@@ -50,12 +56,14 @@ def _position(value: object) -> object:
         match = _POSITION.fullmatch(value)
         if match is None:
             raise UnitError(f"{value[:40]!r} is no position", hint=hint)
-        return tuple(parse_quantity(f"{number} {match[4]}", "length") for number in match.groups()[:3])
+        value = [f"{number.strip()} {match[4]}" for number in match.groups()[:_AXES]]
+        for length in value:
+            parse_quantity(length, "length")  # one error here, instead of one for each axis at the same place
     if not isinstance(value, list | tuple):
         raise UnitError("this is no position", hint=hint)
     if len(value) != _AXES:  # pyright: ignore[reportUnknownArgumentType]
         raise UnitError(f"a position has {_AXES} lengths, not {len(value)}", hint=hint)  # pyright: ignore[reportUnknownArgumentType]
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return tuple(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 _AXES = 3
@@ -63,7 +71,7 @@ _POSITION_TEXT = r"^\s*\[([^,\]]*),([^,\]]*),([^,\]]*)\]\s*(km|m|cm|mm)\s*$"
 _POSITION = re.compile(_POSITION_TEXT)
 _position_schema = {
     "anyOf": [
-        {"type": "array", "items": _length_schema, "minItems": _AXES, "maxItems": _AXES},
+        {"type": "array", "items": _text_schema(_LENGTHS, "1.2 km"), "minItems": _AXES, "maxItems": _AXES},
         {"type": "string", "pattern": _POSITION_TEXT, "examples": ["[0, 0, 420] km"]},
     ]
 }
@@ -75,7 +83,7 @@ Position = Annotated[
 class Document(BaseModel):
     """Base of all documents: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _form(value: object) -> str:
@@ -116,7 +124,7 @@ class _NodeDocument(Document):
 class SatelliteDocument(_NodeDocument):
     """A small satellite in low Earth orbit."""
 
-    type: Literal["satellite"]
+    type: Literal["satellite"] = Field(description="Satellite, sensor or gateway.")
     position: Position = Field(
         (0.0, 0.0, 420.0), description="Offset along and across the track, and altitude: [0 km, 1.2 km, 420 km]."
     )
@@ -129,7 +137,7 @@ class SatelliteDocument(_NodeDocument):
 class SensorDocument(_NodeDocument):
     """Sends numbered packets to one node, periodically."""
 
-    type: Literal["sensor"]
+    type: Literal["sensor"] = Field(description="Satellite, sensor or gateway.")
     to: str = Field(description="Node that takes the packets.")
     period: PositiveDuration = Field(1_000_000_000, description="Between two packets.")
     size: DataSize = Field(64.0, description="Of a packet.")
@@ -138,7 +146,7 @@ class SensorDocument(_NodeDocument):
 class GatewayDocument(_NodeDocument):
     """Receives numbered packets and counts what is missing."""
 
-    type: Literal["gateway"]
+    type: Literal["gateway"] = Field(description="Satellite, sensor or gateway.")
 
 
 NodeDocument = Annotated[SatelliteDocument | SensorDocument | GatewayDocument, Field(discriminator="type")]
@@ -201,7 +209,7 @@ class NetworkDocument(Document):
 class FaultDocument(Document):
     """A disturbance on simulated time."""
 
-    type: FaultType
+    type: FaultType = Field(description="What happens.")
     node: str = Field(description="To whom.")
     at: Duration = Field(description="When it begins.")
     for_: PositiveDuration = Field(300_000_000_000, alias="for", description="How long it lasts.")
@@ -231,7 +239,7 @@ class EnvironmentDocument(Document):
 class ScenarioDocument(Document):
     """A scenario: nodes, network, faults, and what must hold."""
 
-    model_config = ConfigDict(title="Podium scenario", extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(title="Podium scenario", extra="forbid", frozen=True, strict=True)
 
     kind: Literal["scenario"]
     name: str = Field(min_length=1, max_length=200, description="What a person calls it.")

@@ -60,8 +60,8 @@ def _diagnostic(finding: dict[str, Any], mapped: Mapped, model: type[BaseModel])
     path = existing(mapped.value, location)
     kind: str = finding["type"]
     if kind in {"missing", "union_tag_not_found"}:
-        key = _discriminator(finding) if kind == "union_tag_not_found" else str(location[-1])
-        return _missing(key, path, mapped, _meaning(model, (*location[: -1 if kind == "missing" else None], key)))
+        where = location if kind == "missing" else (*location, _discriminator(finding))
+        return _missing(where, path, mapped, model)
     if kind == "extra_forbidden":
         key = str(location[-1])
         hint = did_you_mean(key, fields_at(model, location[:-1]), what="keys here")
@@ -127,9 +127,12 @@ def _rule(finding: dict[str, Any], given: object) -> str:
     return _lower(finding["msg"])
 
 
-def _missing(key: str, path: Path, mapped: Mapped, meaning: str | None) -> Diagnostic:
+def _missing(location: Path, path: Path, mapped: Mapped, model: type[BaseModel]) -> Diagnostic:
+    key, given = str(location[-1]), _value_at(mapped.value, path)
+    close = get_close_matches(key, map(str, given), n=1) if isinstance(given, dict) else []  # pyright: ignore[reportUnknownArgumentType]
+    meaning = _meaning(model, location)
+    hint = f"rename `{close[0]}`" if close else f"{key}: {meaning}" if meaning else None
     where = f" in `{_dotted(path)}`" if path else ""
-    hint = f"{key}: {meaning}" if meaning else None
     return Diagnostic("D122", f"key `{key}` is missing{where}", hint, mapped.span(*path, key=bool(path)))
 
 

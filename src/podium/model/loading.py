@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from podium.errors import Diagnostic, DocumentError
 from podium.model.dialects import campaign_scenario
 from podium.model.documents import ScenarioDocument
-from podium.model.findings import diagnostics_of, did_you_mean
+from podium.model.findings import diagnostics_of, did_you_mean, in_order
 from podium.model.overrides import overridden
 from podium.model.resolving import Resolver, errors_of
 from podium.model.scenario import Scenario
@@ -52,16 +52,15 @@ def load_mapped(mapped: Mapped, overrides: Mapping[str, str]) -> Loaded:
     """Do what `load_scenario` does with a document that is read already."""
     native, findings = _native(mapped, overrides)
     if errors_of(findings):
-        raise DocumentError(findings)
+        raise DocumentError(in_order(findings))
     try:
         document = ScenarioDocument.model_validate(native)
     except ValidationError as error:
-        raise DocumentError(
-            [*diagnostics_of(error, _as_mapped(mapped, native), ScenarioDocument), *findings]
-        ) from error
+        found = diagnostics_of(error, _as_mapped(mapped, native), ScenarioDocument)
+        raise DocumentError(in_order([*found, *findings])) from error
     resolver = Resolver(document, _as_mapped(mapped, native))
     scenario = resolver.resolve()
-    findings = [*findings, *resolver.findings]
+    findings = in_order([*findings, *resolver.findings])
     if errors_of(findings):
         raise DocumentError(findings)
     return Loaded(scenario, document.seed is not None, tuple(findings))
@@ -75,7 +74,7 @@ def _native(mapped: Mapped, overrides: Mapping[str, str]) -> tuple[dict[str, Any
         )
     kind = value.get("kind")
     marks = [mark for mark in campaign_scenario.MARKS if mark in value]
-    if marks and kind in {None, "scenario"} and "nodes" not in value:
+    if marks and kind in (None, "scenario") and "nodes" not in value:
         own = {key: text for key, text in overrides.items() if key.partition(".")[0] in _DIALECT_KEYS}
         changed = _as_mapped(mapped, overridden(value, own)) if own else mapped
         native, findings = campaign_scenario.translate(changed)

@@ -34,24 +34,30 @@ def overridden(value: dict[str, Any], assignments: Mapping[str, str]) -> dict[st
     """
     result = copy.deepcopy(value)
     for path, text in assignments.items():
-        _assign(result, path, path.split("."), load_yaml(text or '""', "--set").value)
+        _assign(result, path, load_yaml(text or '""', "--set").value)
     return result
 
 
-def _assign(container: Any, whole: str, parts: list[str], value: Any) -> None:
-    head, rest = parts[0], parts[1:]
-    key: Any = head
-    if isinstance(container, list):
-        count = len(container)  # pyright: ignore[reportUnknownArgumentType]
-        if not head.isdigit() or int(head) >= count:
-            text = f"`{whole}`: `{head}` is no position in a list of {count}"
-            raise UsageError(text, code="U421", hint="positions count from 0")
-        key = int(head)
-    elif not isinstance(container, dict):
-        raise UsageError(f"`{whole}`: there is nothing below a single value at `{head}`", code="U421")
-    if not rest:
-        container[key] = value
-        return
-    if isinstance(container, dict) and key not in container:
-        container[key] = {}
-    _assign(container[key], whole, rest, value)
+def _assign(document: dict[str, Any], path: str, value: Any) -> None:
+    container: Any = document
+    *parents, last = path.split(".")
+    for part in parents:
+        key = _key(container, part, path)
+        if isinstance(container, dict):
+            container.setdefault(key, {})  # pyright: ignore[reportUnknownMemberType]
+        container = container[key]  # pyright: ignore[reportUnknownVariableType]
+    container[_key(container, last, path)] = value
+
+
+def _key(container: Any, part: str, path: str) -> str | int:
+    """Return what a part of a path means in a container that is there."""
+    if isinstance(container, dict):
+        return part
+    if not isinstance(container, list):
+        raise UsageError(f"`{path}`: there is nothing below a single value at `{part}`", code="U421")
+    count = len(container)  # pyright: ignore[reportUnknownArgumentType]
+    positions = [str(position) for position in range(count)]
+    if part not in positions:
+        text = f"`{path}`: `{part}` is no position in a list of {count}"
+        raise UsageError(text, code="U421", hint="positions count from 0")
+    return int(part)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
-from podium.errors import Diagnostic
+from podium.errors import Diagnostic, DocumentError
 from podium.model import documents as d
 from podium.model.conditions import ConditionError, parse_condition, parse_own_condition
 from podium.model.findings import Path, did_you_mean
@@ -34,23 +35,29 @@ class Resolver:
     Args:
         document: What was checked.
         mapped: The file with its positions.
-
-    Attributes:
-        findings: Errors and warnings so far.
     """
 
     def __init__(self, document: d.ScenarioDocument, mapped: Mapped) -> None:
         self._document = document
         self._mapped = mapped
         self._types: dict[str, str] = {}
-        self.findings: list[Diagnostic] = []
+        self._found: dict[Diagnostic, None] = {}
+
+    @property
+    def findings(self) -> list[Diagnostic]:
+        """Errors and warnings so far, each once, however many nodes a `count` or a shared recovery makes of it."""
+        return list(self._found)
 
     def resolve(self) -> Scenario:
-        """Return the scenario; it makes sense only if no finding is an error."""
+        """Return the scenario; it makes sense only if no finding is an error.
+
+        Raises:
+            DocumentError: Far too many nodes to go on (D136).
+        """
         document = self._document
+        self._sizes()
         names = self._names()
         nodes = tuple(self._node(key, name, node) for key, name, node in names)
-        self._sizes(len(nodes))
         faults = tuple(self._fault(index, fault) for index, fault in enumerate(document.faults))
         criteria = tuple(c for index, item in enumerate(document.criteria) if (c := self._criterion(index, item)))
         if not document.criteria:
@@ -73,20 +80,26 @@ class Resolver:
         found: list[tuple[str, str, d.NodeDocument]] = []
         for key, node in self._document.nodes.items():
             names = [key] if node.count is None else [f"{key}{number}" for number in range(1, node.count + 1)]
+            twice = next((name for name in names if name in self._types), None)
+            if twice is not None:
+                self._report("D130", f"two nodes have the name `{twice}`", ("nodes", key), key=True)
             for name in names:
-                if name in self._types:
-                    self._report("D130", f"two nodes have the name `{name}`", ("nodes", key))
                 self._types[name] = node.type
                 found.append((key, name, node))
         return found
 
-    def _sizes(self, nodes: int) -> None:
+    def _sizes(self) -> None:
         document = self._document
+        steps = document.duration // document.step
+        if steps > _MOST_STEPS:
+            text = f"{steps} steps are more than {_MOST_STEPS}"
+            key = "step" if "step" in document.model_fields_set else "duration"
+            self._report("D136", text, (key,), hint="use a longer step or a shorter duration")
+        nodes = sum(node.count or 1 for node in document.nodes.values())
         if nodes > _MOST_NODES:
-            self._report("D136", f"{nodes} nodes are more than {_MOST_NODES}", ("nodes",))
-        if document.duration // document.step > _MOST_STEPS:
-            text = f"{document.duration // document.step} steps are more than {_MOST_STEPS}"
-            self._report("D136", text, ("step",), hint="use a longer step or a shorter duration")
+            text = f"{nodes} nodes are more than {_MOST_NODES}"
+            self._report("D136", text, ("nodes",), hint="use a smaller `count`", key=True)
+            raise DocumentError(self.findings)
 
     def _node(self, key: str, name: str, node: d.NodeDocument) -> Node:
         if isinstance(node, d.SatelliteDocument):
@@ -164,29 +177,41 @@ class Resolver:
         path = ("criteria", index)
         kinds = [kind for kind in ("always", "eventually", "at_end", "within") if getattr(item, kind) is not None]
         if len(kinds) != 1:
-            given = " and ".join(kinds) or "none"
-            text = f"a criterion has one of `always`, `eventually`, `at_end`, `within`, not {given}"
-            self._report("D137", text, path)
+            given = " and ".join(f"`{kind}`" for kind in kinds) or "none"
+            text = f"a criterion has one of `always`, `eventually`, `at_end`, `within`, and this one has {given}"
+            self._report("D137", text, path, hint="make one criterion of each" if kinds else None)
             return None
         kind = kinds[0]
         key = "holds" if kind == "within" else kind
         if (kind == "within") != (item.holds is not None):
-            self._report("D137", "`within` and `holds` belong together: {within: 60 s, holds: CONDITION}", path)
+            hint = "write {within: 60 s, holds: CONDITION}"
+            self._report("D137", "`within` and `holds` belong together", path, hint=hint)
             return None
-        text: str = getattr(item, key)
+        condition: str = getattr(item, key)
         try:
-            threshold = parse_condition(text, self._types)
+            threshold = parse_condition(condition, self._types)
         except ConditionError as error:
             self._report(error.code, str(error), (*path, key), hint=error.hint)
             return None
         if item.until is not None and item.until < item.from_:
-            self._report("D137", "the window ends before it begins", (*path, "until"))
+            text = (
+                f"the window ends at {format_duration(item.until)}, before it begins at {format_duration(item.from_)}"
+            )
+            self._report("D137", text, (*path, "until"))
+        if item.from_ > self._document.duration:
+            text = (
+                f"the window begins at {format_duration(item.from_)}, after the scenario, "
+                f"which lasts {format_duration(self._document.duration)}"
+            )
+            self._report("D137", text, (*path, "from"))
         if kind == "at_end" and {"from_", "until"} & item.model_fields_set:
             self._report(
                 "D137", "`at_end` has no window", path, hint="use `eventually` or `always` with from and until"
             )
         limit = item.within or 0
-        name = item.name or (f"within {format_duration(limit)} {text}" if kind == "within" else f"{kind} {text}")
+        name = item.name or (
+            f"within {format_duration(limit)} {condition}" if kind == "within" else f"{kind} {condition}"
+        )
         return Criterion(name, kind, threshold, item.from_, item.until, limit)  # type: ignore[arg-type]
 
     def _known(self, name: str, path: Path) -> None:
@@ -194,9 +219,17 @@ class Resolver:
             hint = did_you_mean(name, list(self._types), what="nodes")
             self._report("D125", f"unknown node `{name}`", path, hint=hint)
 
-    def _report(self, code: str, message: str, path: Path, severity: str = "error", *, hint: str | None = None) -> None:
-        level = "warning" if severity == "warning" else "error"
-        self.findings.append(Diagnostic(code, message, hint, self._mapped.span(*path), level))
+    def _report(
+        self,
+        code: str,
+        message: str,
+        path: Path,
+        severity: Literal["error", "warning"] = "error",
+        *,
+        hint: str | None = None,
+        key: bool = False,
+    ) -> None:
+        self._found[Diagnostic(code, message, hint, self._mapped.span(*path, key=key), severity)] = None
 
 
 def _link_model(document: d.LinkModelDocument) -> LinkModel:

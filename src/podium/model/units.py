@@ -147,7 +147,7 @@ def format_duration(ns: int) -> str:
 
 
 def _exact(value: object, dimension: Dimension) -> Fraction:
-    number, unit = _read(value)
+    number, unit = _read(value, dimension)
     scales = _SCALES[dimension]
     if number and abs(number.adjusted()) > _MAX_EXPONENT:
         raise UnitError(f"{_shown(value)} is out of range, its exponent may be at most {_MAX_EXPONENT}")
@@ -161,14 +161,16 @@ def _exact(value: object, dimension: Dimension) -> Fraction:
     return Fraction(number) * factor + offset
 
 
-def _read(value: object) -> tuple[Decimal, str]:
+def _read(value: object, dimension: Dimension) -> tuple[Decimal, str]:
     if isinstance(value, float) and not math.isfinite(value):
         raise UnitError(f"{value} is not a finite number")
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Decimal(repr(value)) if isinstance(value, float) else Decimal(value), ""
     parts = split_unit(value) if isinstance(value, str) else None
     if parts is None:
-        raise UnitError(f"{_shown(value)} is not a quantity", hint="write a number and a unit, such as 20 min")
+        unit = "min" if dimension == "duration" else next(iter(_SCALES[dimension]))
+        hint = f"write a number and a unit, such as 20 {unit}" if unit else "write a number"
+        raise UnitError(f"{_shown(value)} is not a quantity", hint=hint)
     return parts
 
 

@@ -58,6 +58,7 @@ class Disturbances:
         self._noted = noted
         self._active: dict[str, list[Fault]] = {name: [] for name in nodes}
         self._spreading = False
+        self._exposed_until = 0
 
     def schedule(self, faults: Sequence[Fault]) -> None:
         """Schedule the faults of a scenario."""
@@ -74,6 +75,8 @@ class Disturbances:
         return tuple(worst.values())
 
     def _begin(self, fault: Fault, how: str) -> None:
+        if fault.type == "thermal_runaway":
+            self._expose()
         self._active[fault.node].append(fault)
         self._noted(fault.node, how, fault)
         self._nodes[fault.node].apply(self.acting(fault.node))
@@ -83,12 +86,25 @@ class Disturbances:
             self._kernel.after(_PERIOD, self._spread, priority=BEFORE_STEP)
 
     def _end(self, fault: Fault) -> None:
+        if fault.type == "thermal_runaway":
+            self._expose()
         active = self._active[fault.node]
         del active[next(index for index, other in enumerate(active) if other is fault)]
         self._noted(fault.node, "fault_ended", fault)
         self._nodes[fault.node].apply(self.acting(fault.node))
 
     def _spread(self) -> None:
+        self._expose()
+        self._spreading = any(self._has_runaway(name) for name in self._nodes)
+        if self._spreading:
+            self._kernel.after(_PERIOD, self._spread, priority=BEFORE_STEP)
+
+    def _expose(self) -> None:
+        """Spread what has acted since the last call; called before anything changes, so no time is left out."""
+        elapsed = (self._kernel.now - self._exposed_until) * 1e-9
+        self._exposed_until = self._kernel.now
+        if not elapsed:
+            return
         sources = [
             (name, fault)
             for name, node in self._nodes.items()
@@ -101,12 +117,9 @@ class Disturbances:
                 if target == source or node.safe or self._has_runaway(target):
                     continue
                 hazard = hazard_rate(fault.severity, self._nodes[source].distance_km(node))
-                chance = 1.0 - exp(-hazard * _PERIOD * 1e-9)
+                chance = 1.0 - exp(-hazard * elapsed)
                 if hazard > 0.0 and self._stream(target, "contagion").random() < chance:
                     self._begin(self._caught(fault, target), "fault_spread")
-        self._spreading = any(self._has_runaway(name) for name in self._nodes)
-        if self._spreading:
-            self._kernel.after(_PERIOD, self._spread, priority=BEFORE_STEP)
 
     def _caught(self, fault: Fault, target: str) -> Fault:
         now = self._kernel.now

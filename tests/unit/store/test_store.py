@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -124,7 +125,8 @@ def test_a_resumed_run_is_unfinished_again_has_a_new_owner_and_its_durations_add
     assert (row.id, row.engine, row.outcome, row.finished_us) == ("r1", "new", None, None)
     store.append("r1", 4, [finished(62, "passed", 2.0)])
     assert store.unfinished() == []
-    assert (store.run("r1").outcome, store.run("r1").duration) == ("passed", 5.0)
+    row = store.run("r1")
+    assert (row.outcome, row.counts, row.duration) == ("passed", {"passed": 1}, 5.0)
 
 
 def test_a_run_is_found_by_id_by_unique_beginning_and_as_latest(store):
@@ -422,7 +424,7 @@ lives = st.lists(st.tuples(st.integers(1, 25), st.none() | st.floats(0.1, 4.0)),
 """Of each process that works on a run: after how many appends it is killed, when it is asked to cancel."""
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(plans(), lives, st.booleans()), min_size=1, max_size=3))
 def test_rebuilt_read_models_are_as_they_were_whatever_happened_and_however_it_was_batched(cases):
     with ExitStack() as stack:
@@ -588,7 +590,7 @@ def test_a_full_disk_is_told_as_such_writes_nothing_and_the_run_goes_on_when_the
     store._connection.execute(f"PRAGMA max_page_count = {pages + 3}")
     for run, first in (("r1", 2), ("r2", 1)):
         events = one_step() if first == 2 else [started("r2")]
-        with pytest.raises(StoreError, match="full") as caught:
+        with pytest.raises(StoreError, match="database or disk is full") as caught:
             store.append(run, first, events, blobs)
         assert code(caught) == "E515"
     assert [held(path, table) for table in ("run_key", "journal", "run", "step", "blob")] == [1, 1, 1, 0, 0]
@@ -655,6 +657,8 @@ def test_threads_with_their_own_stores_write_at_the_same_time(path):
                 barrier.wait()
                 for n in range(25):
                     write_run(store, f"run-{number}-{n}", blobs={content_digest(b"all"): b"all"})
+                    for seq in range(6, 9):
+                        store.append(f"run-{number}-{n}", seq, [RunResumed(at_us=START, engine=f"host:{seq}:1")])
         except Exception as problem:  # noqa: BLE001 (told below)
             problems.append(problem)
 
@@ -666,7 +670,7 @@ def test_threads_with_their_own_stores_write_at_the_same_time(path):
     assert problems == []
     with closing(Store.open(path)) as store:
         assert len(store.runs()) == 100
-        assert all(len(list(store.read(row.id))) == 5 for row in store.runs())
+        assert {len(list(store.read(row.id))) for row in store.runs()} == {8}
 
 
 def test_a_new_file_can_be_opened_by_many_at_the_same_moment(tmp_path):
@@ -679,7 +683,7 @@ def test_a_new_file_can_be_opened_by_many_at_the_same_moment(tmp_path):
         except Exception as problem:  # noqa: BLE001 (told below)
             problems.append(problem)
 
-    for n in range(40):
+    for n in range(25):
         barrier = threading.Barrier(6, timeout=20)
         arguments = (tmp_path / f"new{n}" / "podium.db", barrier)
         threads = [threading.Thread(target=open_one, args=arguments) for _ in range(6)]
@@ -714,6 +718,25 @@ def test_run_ids_grow_when_the_clock_stands_still_or_goes_back():
     assert made == sorted(set(made))
     assert {uuid.UUID(text).version for text in made} == {7}
     assert uuid.UUID(made[-1]).int >> 80 == 2000
+
+
+def test_run_ids_differ_although_threads_ask_at_the_same_moment():
+    class Slow(int):
+        """Gives other threads a chance while it is compared."""
+
+        def __le__(self, other):
+            result = int(self) <= int(other)
+            time.sleep(0.001)
+            return result
+
+    ids = RunIds(lambda: Slow(1000), lambda count: b"\x00" * count)
+    made = []
+    threads = [threading.Thread(target=lambda: made.extend(ids.new() for _ in range(10))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 40
 
 
 def test_run_ids_made_by_threads_and_processes_are_unique():

@@ -53,7 +53,7 @@ def command(*, format_: str, store: Path | None) -> int:
 def _yaml() -> str:
     import yaml  # noqa: PLC0415
 
-    parser = "C parser" if hasattr(yaml, "CParser") else "pure Python parser, about ten times slower"
+    parser = "C parser" if yaml.__with_libyaml__ else "pure Python parser, about ten times slower"
     return f"PyYAML {yaml.__version__}, {parser}"
 
 

@@ -6,13 +6,16 @@ Unknown keys, which the format ignores, are accepted with a warning.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from podium.errors import Diagnostic
+from podium.model.documents import FARTHEST_KM, NODE_NAME
 from podium.model.findings import Path, diagnostics_of, did_you_mean, existing, fields_at
 from podium.model.scenario import FaultType
+from podium.model.units import format_duration
 from podium.model.yaml_loader import Mapped
 
 MARKS = ("satellites", "duration_s", "fault_sequence", "success_criteria")
@@ -27,6 +30,15 @@ def _three(value: list[float]) -> list[float]:
     return value
 
 
+def _name(value: str) -> str:
+    if re.fullmatch(NODE_NAME, value) is None:
+        raise ValueError(f"satellite id `{value}` may have letters, digits, - and _, and not - at its beginning")
+    return value
+
+
+_Kilometres = Annotated[float, Field(ge=-FARTHEST_KM, le=FARTHEST_KM)]
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -34,8 +46,8 @@ class _Document(BaseModel):
 class SatelliteDocument(_Document):
     """One satellite."""
 
-    id: str = Field(min_length=1, max_length=_LONGEST_ID)
-    initial_position_km: Annotated[list[float], AfterValidator(_three)] = [0.0, 0.0, 420.0]
+    id: Annotated[str, AfterValidator(_name)] = Field(min_length=1, max_length=_LONGEST_ID)
+    initial_position_km: Annotated[list[_Kilometres], AfterValidator(_three)] = [0.0, 0.0, 420.0]
     neighbors: list[str] = []
 
 
@@ -78,7 +90,8 @@ def translate(mapped: Mapped) -> tuple[dict[str, Any], list[Diagnostic]]:
     except ValidationError as error:
         return {}, diagnostics_of(error, mapped, CampaignScenarioDocument)
     findings = [*_ignored(mapped), *_references(document, mapped)]
-    return _native(document), findings
+    broken = any(finding.severity == "error" for finding in findings)
+    return {} if broken else _native(document), findings
 
 
 def _native(document: CampaignScenarioDocument) -> dict[str, Any]:
@@ -103,17 +116,21 @@ def _native(document: CampaignScenarioDocument) -> dict[str, Any]:
             }
             for satellite in document.satellites
         },
-        "faults": [
-            {
-                "type": fault.type,
-                "node": fault.satellite,
-                "at": f"{fault.start_time_s!r} s",
-                "for": f"{fault.duration_s!r} s",
-                "severity": fault.severity,
-            }
-            for fault in document.fault_sequence
-        ],
+        "faults": [_fault(fault, document.duration_s) for fault in document.fault_sequence],
         "criteria": [{"always": condition, "name": name} for name, condition in conditions.items()],
+    }
+
+
+def _fault(fault: FaultDocument, end_s: int) -> dict[str, Any]:
+    """Return a fault in the native form, with times rounded to the nanosecond but not beyond the end."""
+    start = round(fault.start_time_s * 1e9)
+    duration = min(round(fault.duration_s * 1e9), end_s * 1_000_000_000 - start)
+    return {
+        "type": fault.type,
+        "node": fault.satellite,
+        "at": format_duration(start),
+        "for": format_duration(duration),
+        "severity": fault.severity,
     }
 
 
