@@ -1,9 +1,15 @@
-# `make demo` sets up and runs a campaign; `make test` sets up and passes all tests; `make check` lints.
+# make demo      sets up and runs a campaign        make check     lint, format, types, architecture
+# make test      sets up and passes all tests       make coverage  tests with branch coverage
+# make test-all  the same on every Python found     make bench     speed beside the peers, in one run
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check bench lock clean
+# Every Python of a supported version on this machine.
+PYTHONS ?= $(foreach v,3.11 3.12 3.13,$(firstword $(wildcard $(HOME)/.pyenv/versions/$(v).*/bin/python) \
+  $(shell python$(v) -c 'import sys; print(sys.executable)' 2>/dev/null)))
+
+.PHONY: setup demo test test-all check coverage bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -19,6 +25,17 @@ demo: setup
 
 test: setup check
 	$(BIN)/python -m pytest
+
+test-all:
+	@echo "Pythons found: $(PYTHONS)"
+	@for python in $(PYTHONS); do \
+	  $(MAKE) --no-print-directory setup PYTHON=$$python VENV=.venvs/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
+	done
+	@set -e; export PODIUM_PYTHONS=$$(echo $(CURDIR)/.venvs/3.*/bin/python | tr ' ' ':'); \
+	for venv in .venvs/3.*; do echo "== $$venv"; $$venv/bin/python -m pytest -q; done
+
+coverage: setup
+	$(BIN)/python -m pytest -q --cov --cov-report=term
 
 check: setup
 	$(BIN)/ruff check .
@@ -36,4 +53,4 @@ lock:
 	  --group dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .venvs .pytest_cache .ruff_cache .hypothesis .coverage

@@ -27,6 +27,7 @@ from podium.model.yaml_loader import Mapped
 
 _MOST_STEPS = 50_000_000
 _MOST_NODES = 10_000
+_FAULT = format_duration(d.FaultDocument.model_fields["for_"].default)
 
 
 class Resolver:
@@ -170,7 +171,8 @@ class Resolver:
                 f"the fault ends at {format_duration(end)}, after the scenario, "
                 f"which lasts {format_duration(self._document.duration)}"
             )
-            self._report("D128", text, (*path, "for" if "for_" in fault.model_fields_set else "at"))
+            key = "for" if "for_" in fault.model_fields_set else "at"
+            self._report("D128", text, (*path, key), hint=f"make it shorter; without `for` it lasts {_FAULT}")
         return Fault(fault.type, fault.node, fault.at, fault.for_, fault.severity)
 
     def _criterion(self, index: int, item: d.CriterionDocument) -> Criterion | None:

@@ -114,7 +114,7 @@ def test_a_condition_that_comes_back_while_in_safe_mode_starts_the_clear_time_an
 
 
 def test_the_clear_time_does_not_run_before_the_action():
-    assert Patient(hot=[(5, 7.1)]).run(100).times("returned") == [22.1]
+    assert Patient(hot=[(5, 7.1)]).run(100).times("returned") == [22.0]
 
 
 def test_a_fault_that_is_over_before_the_action_is_acted_against_all_the_same():
@@ -164,21 +164,23 @@ def events(result, *names):
     return {entry["event"]: entry["time_s"] for entry in result.timeline if entry["event"] in names}
 
 
-FAULTS = ("power_brownout", "comms_dropout", "thermal_runaway", "attitude_desync")
+LASTS = {"power_brownout": 120, "comms_dropout": 60, "thermal_runaway": 120, "attitude_desync": 120}
+"""A dropout is over before the node returns: the backup radio hides it, so it would be noticed a second time."""
+FAULTS = tuple(LASTS)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_the_standard_rules_recognise_each_fault_for_what_it_is(kind):
-    result = simulate(fault(kind))
+    result = simulate(fault(kind, duration=LASTS[kind]))
     [found] = result.classifications
     assert (found["predicted"], found["actual"], found["node"], found["confidence"]) == (kind, kind, "SAT1", 1.0)
-    assert 60.0 < found["time_s"] < 120.0
+    assert 60.0 < found["time_s"] < 160.0
     assert {rule.fault for rule in STANDARD_RULES} == set(FAULTS)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_latencies_are_the_differences_of_the_simulated_times(kind):
-    result = simulate(fault(kind))
+    result = simulate(fault(kind, duration=LASTS[kind]))
     at = events(result, "detected", "decided", "acted", "recovered")
     expected = {
         "fault_detection": (at["detected"], at["detected"] - 60.0),
@@ -234,10 +236,18 @@ def test_a_fault_taken_for_another_counts_as_that_and_as_missed():
     assert "fault_detection" not in result.latency
 
 
+def test_a_fault_that_safe_mode_only_hides_is_noticed_again_after_the_return():
+    result = simulate(fault("comms_dropout", duration=200))
+    assert [(entry["time_s"], entry["actual"]) for entry in result.classifications] == [
+        (65.0, "comms_dropout"),
+        (136.0, "comms_dropout"),
+    ]
+
+
 def test_safe_mode_sheds_the_payload_and_the_node_returns_by_itself():
     result = simulate(fault("comms_dropout", duration=60))
     at = events(result, "acted", "returned")
-    assert at["returned"] > at["acted"] + 60.0
+    assert at["returned"] == at["acted"] + 60.0
     assert result.final_telemetry["SAT1"]["mission_mode"] == "nominal"
     during = simulate(fault("comms_dropout", duration=60), duration=90).final_telemetry["SAT1"]
     assert during["mission_mode"] == "safe"

@@ -31,7 +31,7 @@ def command(
     store: Path | None,
     **asked: Any,
 ) -> int:
-    r"""Run scenarios: files, and folders searched for .yaml and .yml.
+    """Run scenarios: files, and folders searched for .yaml and .yml.
 
     Exit codes: 0 all passed, 1 some did not, 2 wrong usage or (with --strict) an invalid file, 4 nothing to run,
     5 the machine lacks something, 130 interrupted.
@@ -40,7 +40,7 @@ def command(
     podium run scenarios
     podium run scenarios --sweep recovery=none,safe_mode --seeds 1..20 --parallel 4
     podium run one.yaml --set duration=5min --speed 100
-    """
+    """  # noqa: D301 (click keeps the lines after this character as they are)
     campaign = planned(**asked, strict=strict)
     if dry_run:
         print_plan(campaign, format_)
