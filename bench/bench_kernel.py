@@ -1,8 +1,8 @@
 """Events per second of the kernel, beside SimPy and a bare heap, on the traffic of `bench.traffic`.
 
 An event is a message that arrived, in every system alike, however many internal events that took. SimPy with stores
-runs a fifth of the time, because it takes long; rates are compared, round by
-round. CPU time of the run, without setting up.
+runs a fifth of the time, because it takes long; rates are compared, round by round. CPU time of
+the run, without setting up.
 
     python -m bench kernel
 """

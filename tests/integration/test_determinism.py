@@ -36,19 +36,23 @@ print(json.dumps({"hash": hash("podium"), "fingerprints": found}))
 
 def run(python, hash_seed):
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-    done = subprocess.run(
+    return subprocess.run(
         [python, "-c", PROGRAM, str(EXAMPLES)], env=environment, capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.returncode == 0, f"{python}: {done.stderr}"
-    return json.loads(done.stdout)
 
 
 @cache
 def runs():
-    """Return what each interpreter prints under each hash seed, all run at the same time."""
+    """Run every interpreter under each hash seed, all at the same time."""
     cases = [(python, seed) for python in PYTHONS for seed in HASH_SEEDS]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         return dict(zip(cases, pool.map(lambda case: run(*case), cases), strict=True))
+
+
+def printed(python, hash_seed):
+    done = runs()[python, hash_seed]
+    assert done.returncode == 0, f"{python}: {done.stderr}"
+    return json.loads(done.stdout)
 
 
 def test_the_interpreters_that_must_be_tried_are_named():
@@ -59,16 +63,16 @@ def test_the_interpreters_that_must_be_tried_are_named():
 @pytest.mark.parametrize("hash_seed", HASH_SEEDS)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_fingerprints_depend_on_neither_interpreter_nor_hash_seed(python, hash_seed):
-    reference = runs()[PYTHONS[0], "0"]["fingerprints"]
-    found = runs()[python, hash_seed]["fingerprints"]
+    reference = printed(PYTHONS[0], "0")["fingerprints"]
+    found = printed(python, hash_seed)["fingerprints"]
     assert found == reference
     assert set(found) == {path.name for path in EXAMPLES.rglob("*.yaml")}
 
 
 def test_the_hash_seed_did_reach_the_processes():
-    assert len({runs()[PYTHONS[0], seed]["hash"] for seed in ("0", "1")}) == 2
+    assert len({printed(PYTHONS[0], seed)["hash"] for seed in ("0", "1")}) == 2
 
 
 def test_examples_have_different_fingerprints():
-    fingerprints = list(runs()[PYTHONS[0], "0"]["fingerprints"].values())
+    fingerprints = list(printed(PYTHONS[0], "0")["fingerprints"].values())
     assert len(set(fingerprints)) == len(fingerprints)

@@ -1,5 +1,6 @@
 """The command line, one file per command. stdout is data, stderr is talk."""
 
+import os
 import sys
 
 
@@ -7,4 +8,9 @@ def main() -> None:
     """Run the command line and end the process with its exit code."""
     from podium.cli.root import run  # noqa: PLC0415  (keeps `import podium.cli` cheap)
 
-    sys.exit(run(sys.argv[1:]))
+    if os.name != "posix":
+        sys.exit(run(sys.argv[1:]))
+    from podium.cli.streams import Streams  # noqa: PLC0415
+
+    streams = Streams()
+    sys.exit(streams.finish(run(sys.argv[1:])))

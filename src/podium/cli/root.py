@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from podium import __version__
-from podium.errors import ExitCode, PodiumError
+from podium.errors import ExitCode, PodiumError, UsageError
 
 COMMANDS = {
     "run": "Run scenarios: files and folders.",
@@ -35,6 +34,9 @@ COMMANDS = {
     "completion": "Print the completion script of a shell.",
 }
 """Command to the line that `--help` shows; the module `podium.cli.commands.NAME` holds it."""
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Commands(click.Group):
@@ -65,7 +67,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, no_args_is_help=False, context_settings=_SETTINGS)
 @click.version_option(__version__, "-V", "--version", message="podium %(version)s")
 def root() -> None:
     """Conducts tests, simulations and workflows: one engine, one journal.
@@ -77,33 +79,53 @@ def root() -> None:
 def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one per kind of end)
     """Run the command line and return its exit code; whatever goes wrong is said in words on stderr."""
     try:
+        if not arguments:
+            _say(root.get_help(click.Context(root, info_name="podium")))
+            return ExitCode.USAGE
         result = root.main(list(arguments), prog_name="podium", standalone_mode=False)
     except click.exceptions.Abort:
         return ExitCode.INTERRUPTED
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        _say(_usage(error))
+        _say(_usage(error).render())
         return ExitCode.USAGE
     except PodiumError as error:
         _say(error.render())
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.PASSED
     except Exception as error:  # noqa: BLE001 (the last place where anything can be said)
         return _internal(error)
     return int(result or 0)
 
 
-def _usage(error: click.ClickException) -> str:
-    text = f"error: {error.format_message()}"
-    context = getattr(error, "ctx", None)
-    if context is not None:
-        text += f"\ntry: {context.command_path} --help"
+def _usage(error: click.ClickException) -> UsageError:
+    """Return what click found wrong as an error like all others."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message, _, hint = _message(error).partition("\nhint: ")
+    command = context.command_path if context is not None else "podium"
+    return UsageError(message, hint=hint or f"`{command} --help` shows how it is used")
+
+
+def _message(error: click.ClickException) -> str:
+    if isinstance(error, click.NoSuchOption):
+        close = get_close_matches(error.option_name, error.possibilities or (), n=1)
+        hint = f"\nhint: did you mean `{close[0]}`?" if close else ""
+        return f"there is no option `{error.option_name}`{hint}"
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        return f"{error.param.param_type_name} `{_name(error.param)}` is missing"
+    text = error.message if isinstance(error, click.BadParameter) else error.format_message()
+    text = (text[:1].lower() + text[1:]).rstrip(".")
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        return f"`{_name(error.param)}`: {text}"
     return text
+
+
+def _name(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Option):
+        return max(parameter.opts, key=len)
+    return parameter.metavar or (parameter.name or "").upper()
 
 
 def _internal(error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -103,7 +104,6 @@ _RULES = {
     "string_too_long": "must have at most {max_length} characters",
     "too_short": "must have at least 1 entry",
     "too_long": "must have at most {max_length} entries",
-    "finite_number": "must be a finite number",
     "string_type": "must be text",
     "list_type": "must be a list",
     "dict_type": "must be a mapping",
@@ -122,6 +122,8 @@ def _rule(finding: dict[str, Any], given: object) -> str:
     context = {key: f"{v:g}" if isinstance(v, float) else v for key, v in finding.get("ctx", {}).items()}
     if kind in {"too_short", "too_long"} and isinstance(given, list | dict):
         given = len(given)  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(given, float) and not math.isfinite(given):
+        return f"must be a finite number, not {given}"
     if kind in _RULES:
         return f"{_RULES[kind].format(**context)}, not {_shown(given)}"
     return _lower(finding["msg"])

@@ -181,7 +181,9 @@ class Resolver:
         if len(kinds) != 1:
             given = " and ".join(f"`{kind}`" for kind in kinds) or "none"
             text = f"a criterion has one of `always`, `eventually`, `at_end`, `within`, and this one has {given}"
-            self._report("D137", text, path, hint="make one criterion of each" if kinds else None)
+            self._report(
+                "D137", text, path, hint="make one criterion of each" if kinds else "write {always: CONDITION}"
+            )
             return None
         kind = kinds[0]
         key = "holds" if kind == "within" else kind

@@ -55,3 +55,8 @@ SIGNALS: dict[str, dict[str, SignalType]] = {
 
 NODE_TYPES = tuple(SIGNALS)
 """Types of node a scenario may have."""
+
+
+def unit_of(path: str) -> str:
+    """Return the unit of a signal such as `battery.temperature`; empty if it has none or is not known."""
+    return next((signals[path].unit for signals in SIGNALS.values() if path in signals), "")

@@ -7,6 +7,7 @@ from math import inf, isnan
 from typing import Literal, NamedTuple
 
 from podium.model.scenario import Criterion, Verdict
+from podium.model.signals import unit_of
 from podium.sim.comparisons import OPERATORS, badness
 from podium.sim.node import Signal
 
@@ -258,7 +259,8 @@ def condition(criterion: Criterion) -> str:
     """Return the condition in words, in the signal's own unit."""
     threshold = criterion.threshold
     value = threshold.value if isinstance(threshold.value, str) else f"{threshold.value:g}"
-    return f"{threshold.signal} {threshold.op} {value}"
+    unit = unit_of(threshold.signal.partition(".")[2])
+    return f"{threshold.signal} {threshold.op} {value} {unit}".rstrip()
 
 
 def _has_window(criterion: Criterion) -> bool:

@@ -63,7 +63,7 @@ class Disturbances:
     def schedule(self, faults: Sequence[Fault]) -> None:
         """Schedule the faults of a scenario."""
         for fault in faults:
-            self._kernel.at(fault.start_ns, self._begin, fault, "fault_began", priority=BEFORE_STEP)
+            self._kernel.at(fault.start_ns, self._begin, fault, BEFORE_STEP)
 
     def acting(self, node: str) -> tuple[Fault, ...]:
         """Return the faults that act on a node now: per type the most severe, the earliest among equals."""
@@ -74,13 +74,13 @@ class Disturbances:
                 worst[fault.type] = fault
         return tuple(worst.values())
 
-    def _begin(self, fault: Fault, how: str) -> None:
+    def _begin(self, fault: Fault, how: str = "fault_began") -> None:
         if fault.type == "thermal_runaway":
             self._expose()
         self._active[fault.node].append(fault)
         self._noted(fault.node, how, fault)
         self._nodes[fault.node].apply(self.acting(fault.node))
-        self._kernel.at(fault.start_ns + fault.duration_ns, self._end, fault, priority=BEFORE_STEP)
+        self._kernel.at(fault.start_ns + fault.duration_ns, self._end, fault, BEFORE_STEP)
         if fault.type == "thermal_runaway" and not self._spreading:
             self._spreading = True
             self._kernel.after(_PERIOD, self._spread, priority=BEFORE_STEP)

@@ -13,8 +13,10 @@ from podium.errors import SimulationError
 
 Action = Callable[..., object]
 
-_TIME, _PRIORITY, _SEQUENCE, _ACTION, _ARGUMENTS = range(5)
+_ACTION, _ARGUMENT = 3, 4
 _COMPACT_FROM = 64
+_NOTHING: Any = object()
+_AFTER_ALL = float("inf")
 
 Event = list[Any]
 """Handle of a scheduled event; give it to `Kernel.cancel`. A list, because lists compare fastest in the heap."""
@@ -25,30 +27,34 @@ class Kernel:
 
     Attributes:
         now: Simulated time [ns].
-        executed: How many events were executed.
     """
 
-    __slots__ = ("_cancelled", "_heap", "_sequence", "executed", "now")
+    __slots__ = ("_cancelled", "_heap", "_sequence", "_withdrawn", "now")
 
     def __init__(self) -> None:
         self.now = 0
-        self.executed = 0
         self._heap: list[Event] = []
         self._sequence = 0
         self._cancelled = 0
+        self._withdrawn = 0
 
     @property
     def pending(self) -> int:
         """How many events are scheduled."""
         return len(self._heap) - self._cancelled
 
-    def at(self, time: int, action: Action, *arguments: Any, priority: int = 0) -> Event:
-        """Schedule `action(*arguments)` at a time.
+    @property
+    def executed(self) -> int:
+        """How many events were executed."""
+        return self._sequence - self._withdrawn - self.pending
+
+    def at(self, time: int, action: Action, argument: Any = _NOTHING, priority: int = 0) -> Event:
+        """Schedule `action(argument)` at a time, or `action()` if no argument is given.
 
         Args:
             time: Simulated time, not before now [ns].
             action: What to call. Its bound object's `id`, if it has one, names the node in errors.
-            arguments: What to call it with.
+            argument: What to call it with.
             priority: Among events of one time, the lower is executed first.
 
         Raises:
@@ -61,23 +67,23 @@ class Kernel:
                 hint="schedule it at the present time or later",
             )
         self._sequence = sequence = self._sequence + 1
-        event = [time, priority, sequence, action, arguments]
+        event = [time, priority, sequence, action, argument]
         heappush(self._heap, event)
         return event
 
-    def after(self, delay: int, action: Action, *arguments: Any, priority: int = 0) -> Event:
-        """Schedule `action(*arguments)` after a delay.
+    def after(self, delay: int, action: Action, argument: Any = _NOTHING, priority: int = 0) -> Event:
+        """Schedule `action(argument)` after a delay, or `action()` if no argument is given.
 
         Args:
             delay: From now, not negative [ns].
             action: What to call.
-            arguments: What to call it with.
+            argument: What to call it with.
             priority: As for `at`.
 
         Raises:
             SimulationError: The delay is negative (S601).
         """
-        return self.at(self.now + delay, action, *arguments, priority=priority)
+        return self.at(self.now + delay, action, argument, priority)
 
     def every(self, period: int, action: Action, *, start: int = 0, priority: int = 0) -> Recurrence:
         """Execute `action()` at `start`, `start + period`, … until cancelled.
@@ -102,8 +108,9 @@ class Kernel:
         if event[_ACTION] is None:
             return False
         event[_ACTION] = None
-        event[_ARGUMENTS] = ()
+        event[_ARGUMENT] = None
         self._cancelled += 1
+        self._withdrawn += 1
         if self._cancelled > _COMPACT_FROM and 2 * self._cancelled > len(self._heap):
             self._compact()
         return True
@@ -121,20 +128,27 @@ class Kernel:
             raise SimulationError(
                 f"cannot run until {_seconds(until)}: it is {_seconds(self.now)} already", code="S601"
             )
-        heap = self._heap
-        executed = 0
+        heap, pop = self._heap, heappop
+        end: Event = [until, _AFTER_ALL, 0, _stop, _NOTHING]  # last of its time, so no event's time need be looked at
+        heappush(heap, end)
+        self._cancelled += 1  # it is none of ours
         action: Action | None = None
         try:
-            while heap and heap[0][0] <= until:
-                event = heappop(heap)
+            while True:
+                event = pop(heap)
                 action = event[3]
                 if action is None:
                     self._cancelled -= 1
                     continue
-                event[3] = None
                 self.now = event[0]
-                executed += 1
-                action(*event[4])
+                event[3] = None
+                argument = event[4]
+                if argument is _NOTHING:
+                    action()
+                else:
+                    action(argument)
+        except _ReachedError:
+            self._cancelled -= 1
         except SimulationError as error:
             if error.diagnostics[0].code in {"S602", "S610"}:
                 raise
@@ -142,8 +156,7 @@ class Kernel:
         except Exception as error:
             raise self._failed(action, error) from error
         finally:
-            self.executed += executed
-        self.now = until
+            end[_ACTION] = None
 
     def _failed(self, action: Action | None, error: Exception) -> SimulationError:
         what = describe(action) if action is not None else "an event"
@@ -151,9 +164,18 @@ class Kernel:
         return SimulationError(f"{what} at {_seconds(self.now)}: {type(error).__name__}: {text}", code="S602")
 
     def _compact(self) -> None:
+        before = len(self._heap)
         self._heap[:] = [event for event in self._heap if event[_ACTION] is not None]
         heapify(self._heap)
-        self._cancelled = 0
+        self._cancelled -= before - len(self._heap)
+
+
+class _ReachedError(Exception):
+    """The end of a run is reached."""
+
+
+def _stop() -> None:
+    raise _ReachedError
 
 
 class Recurrence:

@@ -43,6 +43,7 @@ criteria:
   - {always: "*.comms.packet_loss <= 15 %", name: max_packet_loss}
 """
 FAULT = RIGHT[RIGHT.index("  - type:") : RIGHT.index("success_criteria:")]
+MIDDLE = RIGHT[RIGHT.index("satellites:") : RIGHT.index("success_criteria:")]
 CRITERIA = RIGHT[RIGHT.index("success_criteria:") :]
 
 
@@ -153,7 +154,7 @@ def test_times_are_rounded_to_the_nanosecond(start, duration):
         ("    duration_s: 120", "    duration_s: 540"),
         ("start_time_s: 60", "start_time_s: 0"),
         ("duration_s: 600", "duration_s: 86400"),
-        (f"duration_s: 600\n{RIGHT[RIGHT.index('satellites:') : RIGHT.index('success')]}", "duration_s: 60\nsatellites: [{id: A}]\n"),
+        (f"duration_s: 600\n{MIDDLE}", "duration_s: 60\nsatellites: [{id: A}]\n"),
         ("max_nadir_error_deg: 8.0", "max_nadir_error_deg: 0"),
         ("max_nadir_error_deg: 8.0", "max_nadir_error_deg: 180"),
         ("min_battery_soc: 0.4", "min_battery_soc: 0"),
@@ -163,7 +164,7 @@ def test_times_are_rounded_to_the_nanosecond(start, duration):
         ("max_packet_loss: 0.15", "max_packet_loss: 0"),
         ("max_packet_loss: 0.15", "max_packet_loss: 1"),
     ],
-)  # fmt: skip
+)
 def test_limits_belong_to_the_range(old, new):
     text = changed(old, new)
     assert all(warning.code == "D134" for warning in load(text).warnings)
@@ -179,7 +180,7 @@ def test_limits_belong_to_the_range(old, new):
         (
             "[0, 0, 420]",
             "[0, .nan, 420]",
-            "D123 6:30 satellites.0.initial_position_km.1: must be at least -1e+06, not nan",
+            "D123 6:30 satellites.0.initial_position_km.1: must be a finite number, not nan",
         ),
         ("severity: 0.7", "severity: 0.09", "D123 14:15 fault_sequence.0.severity: must be at least 0.1, not 0.09"),
         ("severity: 0.7", "severity: 1.01", "D123 14:15 fault_sequence.0.severity: must be at most 1, not 1.01"),

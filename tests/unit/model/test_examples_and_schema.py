@@ -184,8 +184,8 @@ anything = st.recursive(
 
 @st.composite
 def mutants(draw):
-    mapped = MAPPED[draw(st.sampled_from(EXAMPLES))]
-    document = mapped.value
+    example = draw(st.sampled_from(range(len(EXAMPLES))))
+    document = MAPPED[EXAMPLES[example]].value
     for _ in range(draw(st.integers(1, 3))):
         there = list(places(document))
         if not there:
@@ -204,17 +204,18 @@ def mutants(draw):
             value = parent[path[-1]] if action == "rename" else draw(anything)
             document = changed(document, path, ...) if action == "rename" else document
             document = changed(document, (*path[:-1], key), value)
-    return mapped.with_value(document)
+    return example, document
 
 
 @settings(max_examples=400, deadline=None)
 @given(mutants())
-def test_a_mutated_example_is_a_scenario_or_an_error_for_people(mapped):
+def test_a_mutated_example_is_a_scenario_or_an_error_for_people(mutant):
+    example, document = mutant
     try:
-        scenario = load_mapped(mapped, {}).scenario
+        scenario = load_mapped(MAPPED[EXAMPLES[example]].with_value(document), {}).scenario
     except PodiumError as error:
-        assert all(d.code.startswith("D") and d.message and d.span and d.span.line >= 1 for d in error.diagnostics)
-        assert error.render()
-        assert len(set(error.diagnostics)) == len(error.diagnostics)
+        found = error.diagnostics
     else:
+        found = ()
         assert msgspec.json.decode(msgspec.json.encode(scenario), type=Scenario) == scenario
+    assert all(d.code.startswith("D") and d.message and d.span and d.span.line >= 1 and d.render() for d in found)

@@ -299,7 +299,7 @@ def test_a_position_may_be_written_with_one_unit_or_three(position):
     [
         ("for: 2 min", "for: 2 min, severity: 1.5", "D123 13:73 faults.0.severity: must be at most 1, not 1.5"),
         ("for: 2 min", "for: 2 min, severity: 0.05", "D123 13:73 faults.0.severity: must be at least 0.1, not 0.05"),
-        ("for: 2 min", "for: 2 min, severity: .nan", "D123 13:73 faults.0.severity: must be at most 1, not nan"),
+        ("for: 2 min", "for: 2 min, severity: .nan", "D123 13:73 faults.0.severity: must be a finite number, not nan"),
         ("for: 2 min", "for: 2 min, severity: high", "D123 13:73 faults.0.severity: must be a number, not `high`"),
         ("for: 2 min", "for: 2 min, severity: true", "D123 13:73 faults.0.severity: must be a number, not true"),
         ("for: 2 min", "for: 0 s", "D123 13:56 faults.0.for: must be above 0, not `0 s`"),
@@ -591,7 +591,7 @@ BELONG = "`within` and `holds` belong together"
 def test_a_criterion_is_of_one_kind(criterion, found):
     message, hint = wrong(f"always: {CONDITION}", criterion)
     assert message == f"D137 15:5 {found}"
-    assert hint or found.endswith("none")
+    assert hint
 
 
 @pytest.mark.parametrize(
