@@ -39,7 +39,9 @@ def environment():
 
 def podium(project, *arguments):
     command = [sys.executable, "-m", "podium", *arguments]
-    return subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=project, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def start(project, *arguments):

@@ -134,7 +134,9 @@ def write_campaign(folder: Path, document: Mapping[str, Any]) -> Path:
         return write_new(folder, f"campaign_{name}", f"{text}\n".encode())
     except OSError as error:
         hint = "choose a directory that can be written"
-        raise EnvironmentProblemError(f"cannot write a campaign into `{folder}`: {error}", hint=hint) from error
+        raise EnvironmentProblemError(
+            f"cannot write a campaign into `{folder}`: {error}", code="E502", hint=hint
+        ) from error
 
 
 def _local(us: int) -> datetime:

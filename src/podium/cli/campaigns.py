@@ -11,7 +11,8 @@ import click
 
 from podium.cli import options
 from podium.cli.output import print_json, print_table, say
-from podium.errors import DocumentError
+from podium.cli.words import numbered
+from podium.errors import DocumentError, UsageError
 from podium.model.overrides import parse_assignment
 from podium.model.units import format_duration
 from podium.plan.campaign import Campaign, CampaignOptions, parse_seeds, parse_sweep, plan_campaign
@@ -33,8 +34,8 @@ def campaign_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set a value of the documents."
             ),
             click.option("--sweep", "sweeps", metavar="KEY=A,B,C", multiple=True, help="Run with each of the values."),
-            click.option("--timeout", type=options.duration, help="Longest duration of one case, such as 30s."),
-            click.option("--deadline", type=options.duration, help="Longest duration of the whole run."),
+            click.option("--timeout", type=options.limit, help="Longest duration of one case, such as 30s."),
+            click.option("--deadline", type=options.limit, help="Longest duration of the whole run."),
             click.option("--attempts", type=click.IntRange(min=1), default=1, help="Tries of a case that errors."),
             click.option("--memory", type=options.size, help="Memory one case may use, such as 512MiB."),
         )
@@ -63,15 +64,17 @@ def planned(
     Raises:
         DocumentError: With `strict`, a file is invalid.
     """
+    if seed is not None and seeds is not None:
+        raise UsageError("--seed and --seeds exclude each other", hint="--seeds gives every case each of its seeds")
     campaign = plan_campaign(
         paths,
         CampaignOptions(
             parallel=parallel,
             speed=None if math.isinf(speed) else speed,
             seed=seed,
-            seeds=parse_seeds(seeds) if seeds else (),
+            seeds=() if seeds is None else parse_seeds(seeds),
             assignments=dict(map(parse_assignment, assignments)),
-            sweeps=dict(map(parse_sweep, sweeps)),
+            sweeps=_swept(sweeps),
             timeout=timeout,
             deadline=deadline,
             attempts=attempts,
@@ -80,13 +83,27 @@ def planned(
     )
     for warning in campaign.warnings:
         say(warning.render())
-    if strict and campaign.invalid:
-        raise DocumentError([finding for error in campaign.invalid.values() for finding in error.diagnostics])
+    if campaign.invalid:
+        invalid = DocumentError([finding for error in campaign.invalid.values() for finding in error.diagnostics])
+        if strict:
+            raise invalid
+        say(invalid.render())
     return campaign
 
 
+def _swept(sweeps: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for text in sweeps:
+        key, values = parse_sweep(text)
+        if key in found:
+            hint = f"write all values in one, such as --sweep {key}={','.join((*found[key], *values))}"
+            raise UsageError(f"`{key}` is swept twice", code="U422", hint=hint)
+        found[key] = values
+    return found
+
+
 def print_plan(campaign: Campaign, format_: str) -> None:
-    """Print the cases of a campaign, and the errors of invalid files."""
+    """Print the cases of a campaign."""
     plan = campaign.plan
     if format_ != "text":
         print_json(plan)
@@ -100,9 +117,7 @@ def print_plan(campaign: Campaign, format_: str) -> None:
         duration = format_duration(scenario["duration_ns"])
         rows.append((step.name, duration, len(scenario["nodes"]), len(scenario["criteria"]), scenario.get("seed", 0)))
     print_table(("CASE", "SIMULATED ", "NODES ", "CRITERIA ", "SEED "), rows)
-    click.echo(f"{len(plan.steps)} cases, {plan.slots} at once")
-    for error in campaign.invalid.values():
-        say(error.render())
+    click.echo(f"{numbered(len(plan.steps), 'case')}, {plan.slots} at once")
 
 
 def write_campaign_json(session: Session, run: str, folder: Path) -> Path:

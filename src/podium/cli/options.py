@@ -21,6 +21,14 @@ def duration(text: str) -> float:
         raise _refused(error) from error
 
 
+def limit(text: str) -> float:
+    """Read a duration with its unit, such as `30s`, longer than nothing [s]."""
+    value = duration(text)
+    if not value:
+        raise click.BadParameter(f"`{text}` leaves no time\nhint: leave the option out for no limit")
+    return value
+
+
 def speed(text: str) -> float:
     """Read simulated seconds per wall second, such as `100` or `100x`; `max` is infinite."""
     if text == "max":

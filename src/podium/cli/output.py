@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from podium.errors import EnvironmentProblemError
 from podium.protocols import Sink
 
 
@@ -35,10 +37,32 @@ def sinks_for(format_: str, *, junit: Path | None = None, verbose: bool = False)
 
         sinks.append(Lines(sys.stdout, verbose=verbose))
     if junit is not None:
+        ensure_writable(junit)
         from podium.sinks.junit import JUnit  # noqa: PLC0415
 
         sinks.append(JUnit(junit))
     return sinks
+
+
+def ensure_writable(path: Path, *, folder: bool = False) -> None:
+    """Refuse a file, or a folder for files, that cannot be written, before a run rather than after it.
+
+    Raises:
+        EnvironmentProblemError: It cannot be written (E502).
+    """
+    place = path.absolute() if folder else path.absolute().parent
+    while not os.path.lexists(place):
+        place = place.parent
+    if not folder and path.is_dir():
+        why = "it is a folder"
+    elif not place.is_dir():
+        why = f"{place} is no folder"
+    elif not os.access(place, os.W_OK | os.X_OK):
+        why = f"there is no permission to write in {place}"
+    else:
+        return
+    hint = f"name a {'folder' if folder else 'file in a folder'} you can write to"
+    raise EnvironmentProblemError(f"{path} cannot be written: {why}", code="E502", hint=hint)
 
 
 def print_json(value: Any) -> None:

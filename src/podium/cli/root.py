@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one per kind of end)
     """Run the command line and return its exit code; whatever goes wrong is said in words on stderr."""
     try:
         if not arguments:
-            _say(root.get_help(click.Context(root, info_name="podium")))
+            _say(root.make_context("podium", [], resilient_parsing=True).get_help())
             return ExitCode.USAGE
         result = root.main(list(arguments), prog_name="podium", standalone_mode=False)
     except click.exceptions.Abort:

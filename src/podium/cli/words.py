@@ -17,8 +17,20 @@ def outcome_of(session: Session, row: RunRow) -> str:
 
 
 def counts_in_words(counts: Mapping[str, int]) -> str:
-    """Return `3 passed, 1 failed`."""
-    return ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+    """Return `3 passed, 1 timed out`."""
+    return ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items() if number)
+
+
+def numbered(number: int, noun: str) -> str:
+    """Return `1 case`, `2 cases`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def no_runs(name: str | None) -> str:
+    """Return what there is to say where no run is found: none at all, or none of this name."""
+    if name is None:
+        return "no runs yet\nhint: `podium run FOLDER` makes one"
+    return f"there is no run of the name `{name}`\nhint: `podium list` shows the runs there are"
 
 
 def local_time(us: int) -> str:

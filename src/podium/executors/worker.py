@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any
 
+from podium.errors import PodiumError
 from podium.events import Failure
 from podium.executors.wire import Frames, Reported, Task, frame
 from podium.protocols import Finished, Progressed
@@ -71,7 +72,7 @@ class Worker:
             limit = "memory" if task.memory_bytes is None else f"its {task.memory_bytes / 2**20:.0f} MiB of memory"
             return Finished("errored", failure=Failure("MemoryError", f"needed more than {limit}"))
         except Exception as error:  # noqa: BLE001 (whatever a task raises is its result)
-            text = str(error) or type(error).__name__
+            text = _in_words(error)
             return Finished("errored", failure=Failure(type(error).__name__, text, traceback.format_exc()))
 
     def _read(self) -> None:
@@ -89,6 +90,12 @@ class Worker:
         if self._busy:
             self._busy = False
             raise _Stopped
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, PodiumError):
+        return error.diagnostics[0].render()
+    return str(error) or type(error).__name__
 
 
 def _load(target: str) -> Target:

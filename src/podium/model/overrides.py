@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from podium.errors import UsageError
+from podium.errors import DocumentError, UsageError
 from podium.model.yaml_loader import load_yaml
 
 
@@ -14,11 +14,12 @@ def parse_assignment(text: str) -> tuple[str, str]:
     """Split `key=value`.
 
     Raises:
-        UsageError: It is not of this form (U420).
+        UsageError: It is not of this form, or the value is no YAML (U420).
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise UsageError(f"`{text}` is no assignment", code="U420", hint="write key=value, such as recovery=none")
+    _value(value.strip())
     return key.strip(), value.strip()
 
 
@@ -34,8 +35,16 @@ def overridden(value: dict[str, Any], assignments: Mapping[str, str]) -> dict[st
     """
     result = copy.deepcopy(value)
     for path, text in assignments.items():
-        _assign(result, path, load_yaml(text or '""', "--set").value)
+        _assign(result, path, _value(text))
     return result
+
+
+def _value(text: str) -> Any:
+    try:
+        return load_yaml(text or '""', "--set").value
+    except DocumentError as error:
+        why = error.diagnostics[0].message
+        raise UsageError(f"`{text}` is no value: {why}", code="U420", hint="quote it as in YAML") from error
 
 
 def _assign(document: dict[str, Any], path: str, value: Any) -> None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -99,7 +99,8 @@ def plan_campaign(paths: Sequence[str | Path], options: CampaignOptions) -> Camp
     files = discover(paths)
     if not files:
         places = ", ".join(f"`{path}`" for path in paths)
-        raise NothingSelectedError(f"there are no scenario files (.yaml, .yml) in {places}")
+        hint = "`podium init` writes a first one"
+        raise NothingSelectedError(f"there are no scenario files (.yaml, .yml) in {places}", hint=hint)
     base = _base(paths, files)
     steps: list[Step] = []
     invalid: dict[str, DocumentError] = {}
@@ -148,20 +149,23 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Return the seeds of `A..B`, both included, or of a list `1,5,9`.
 
     Raises:
-        UsageError: It is not of this form, or more than 100,000 (U423).
+        UsageError: It is not of this form, a seed is negative, or there are more than 100,000 (U423).
     """
     first, dots, last = text.partition("..")
     try:
-        if not dots:
-            return tuple(dict.fromkeys(int(part) for part in text.split(",")))
-        start, end = int(first), int(last)
+        seeds = range(int(first), int(last) + 1) if dots else tuple(dict.fromkeys(map(int, text.split(","))))
     except ValueError:
-        start, end = 0, -1
-    if not 0 <= start <= end or end - start >= _MOST_SEEDS:
-        raise UsageError(f"`{text}` is no range of seeds", code="U423", hint="write A..B, such as 1..20")
-    return tuple(range(start, end + 1))
+        seeds = ()
+    if not seeds:
+        raise UsageError(f"`{text}` gives no seeds", code="U423", hint="write A..B, such as 1..20, or a list 1,5,9")
+    if len(seeds) > _MOST_SEEDS:
+        raise UsageError(f"`{text}` is {len(seeds)} seeds, more than {_MOST_SEEDS}", code="U423")
+    if not 0 <= min(seeds) <= max(seeds) < _LARGEST_SEED:
+        raise UsageError(f"seeds are 0 or more and below 2^63, not `{text}`", code="U423")
+    return tuple(seeds)
 
 
+_LARGEST_SEED = 2**63
 _MOST_SEEDS = 100_000
 
 
@@ -172,10 +176,15 @@ def case_seed(seed: int, index: int) -> int:
 
 def _below(folder: Path) -> list[Path]:
     files: list[Path] = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         files.extend(Path(place) / name for name in names if name.endswith(_SUFFIXES) and not name.startswith("."))
     return sorted(files)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    text = f"the folder `{error.filename}` cannot be read: {error.strerror}"
+    raise UsageError(text, code="U430", hint="check its permissions, or name other folders") from error
 
 
 def _base(paths: Sequence[str | Path], files: Sequence[Path]) -> Path:

@@ -40,6 +40,7 @@ def connect(path: Path, *, durability: Durability) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         raise _cannot_write(path, error) from error
     try:
+        _check_tables(connection, path)  # before anything in the file changes
         _use_write_ahead_log(connection)
         for pragma in (
             f"synchronous = {_SYNCHRONOUS[durability]}",
@@ -97,7 +98,6 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     scripts = migrations()
     if _version(connection) == len(scripts):
-        _check_tables(connection, path, version=len(scripts))
         return
     with transaction(connection):
         version = _version(connection)  # again, as another process may have been first
@@ -107,15 +107,18 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
                 code="E513",
                 hint="use the Podium that wrote it, or name another file with --store",
             )
-        _check_tables(connection, path, version=version)
         for script in scripts[version:]:
             for statement in _statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(scripts)}")
 
 
-def _check_tables(connection: sqlite3.Connection, path: Path, *, version: int) -> None:
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a database that another program made."""
+    connection.execute("BEGIN")  # both answers from one moment, as another process may be migrating
+    version = _version(connection)
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.execute("COMMIT")
     if (tables and not version) or (version and "run_key" not in tables):
         raise _no_store(path, "it is a database of another program")
 

@@ -97,9 +97,11 @@ def test_a_very_long_path_is_no_problem():
 
 
 def test_a_value_that_is_no_yaml_is_refused():
-    with pytest.raises(DocumentError) as caught:
+    with pytest.raises(UsageError) as caught:
         overridden({}, {"a": "[1"})
-    assert caught.value.diagnostics[0].span.path == "--set"
+    assert caught.value.diagnostics[0].code == "U420"
+    with pytest.raises(UsageError):
+        parse_assignment("a=[1")
 
 
 @pytest.mark.parametrize("path", [NATIVE, DIALECT], ids=["native", "dialect"])

@@ -149,7 +149,7 @@ def test_without_recovery_the_cascade_overheats_all_three_satellites(name):
     hot = [verdict for verdict in result.criteria if "battery.temperature" in verdict.condition]
     assert [verdict.outcome for verdict in hot] == ["failed"] * 3
     assert [verdict.condition for verdict in hot] == [
-        f"SAT{n}.battery.temperature {'<' if name == 'thermal_cascade' else '<='} 65" for n in (1, 2, 3)
+        f"SAT{n}.battery.temperature {'<' if name == 'thermal_cascade' else '<='} 65 degC" for n in (1, 2, 3)
     ]
     for verdict in hot:
         assert verdict.worst > 65.0

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from podium.cli.options import duration, store_option
+from podium.cli.words import numbered
 from podium.session import Session
 
 
@@ -19,5 +20,5 @@ def command(*, older_than: float, store: Path | None) -> int:
     with Session.open(store) as session:
         deleted = session.clean(older_than_us=round((time.time() - older_than) * 1e6))
     freed = deleted.freed_bytes / 2**20
-    click.echo(f"deleted {len(deleted.runs)} runs, freed {freed:.1f} MiB")
+    click.echo(f"deleted {numbered(len(deleted.runs), 'run')}, freed {freed:.1f} MiB")
     return 0

@@ -9,7 +9,8 @@ import click
 from podium.analysis.comparison import CriterionChange, StepChange, compare
 from podium.cli.options import format_option, store_option
 from podium.cli.output import print_json
-from podium.errors import ExitCode
+from podium.cli.words import numbered
+from podium.errors import ExitCode, UsageError
 from podium.session import Session
 from podium.sinks.tally import short_id
 
@@ -26,6 +27,8 @@ def command(*, baseline: str, current: str, format_: str, store: Path | None) ->
     """
     with Session.open(store) as session:
         before, after = session.store.run(baseline), session.store.run(current)
+        if before.id == after.id:
+            raise UsageError(f"run {before.id} is compared with itself", hint="name an earlier run as BASELINE")
         found = compare(session.store.steps(before.id), session.store.steps(after.id))
     if format_ == "json":
         print_json(found)
@@ -35,7 +38,7 @@ def command(*, baseline: str, current: str, format_: str, store: Path | None) ->
         for step in changed:
             _print_step(step)
         same = len(found.steps) - len(changed)
-        click.echo(f"{same} of {len(found.steps)} cases unchanged" if same else "no case is unchanged")
+        click.echo(f"{same} of {numbered(len(found.steps), 'case')} unchanged" if same else "no case is unchanged")
     return ExitCode.FAILED if found.has_regression else ExitCode.PASSED
 
 

@@ -21,9 +21,12 @@ def command(*, folder: Path) -> int:
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError as error:
-        raise UsageError(f"{file} exists already", code="U433", hint="name another folder") from error
+        taken = file if folder.is_dir() else folder
+        raise UsageError(f"{taken} exists already", code="U433", hint="name another folder") from error
     except OSError as error:
-        raise EnvironmentProblemError(f"{file} cannot be written: {error}", code="E502") from error
+        raise EnvironmentProblemError(
+            f"{file} cannot be written: {error.strerror}", code="E502", hint="name another folder"
+        ) from error
     click.echo(f"wrote {file}")
     click.echo(f"next: podium run {folder}")
     return 0

@@ -8,7 +8,7 @@ import click
 
 from podium.cli.options import format_option, store_option
 from podium.cli.output import print_json, print_table, say
-from podium.cli.words import counts_in_words, local_time, outcome_of
+from podium.cli.words import counts_in_words, local_time, no_runs, numbered, outcome_of
 from podium.session import Session
 from podium.sinks.lines import how_long
 from podium.sinks.tally import short_id
@@ -28,7 +28,7 @@ def command(*, limit: int, name: str | None, format_: str, store: Path | None) -
         print_json(rows)
         return 0
     if not rows:
-        say("no runs yet\nhint: `podium run FOLDER` makes one")
+        say(no_runs(name))
         return 0
     print_table(
         ("RUN", "NAME", "OUTCOME", "CASES", "STARTED", "TOOK "),
@@ -36,8 +36,8 @@ def command(*, limit: int, name: str | None, format_: str, store: Path | None) -
             (
                 short_id(row.id),
                 row.name,
-                state,
-                counts_in_words(row.counts) or f"{row.steps} cases",
+                state.replace("_", " "),
+                counts_in_words(row.counts) or numbered(row.steps, "case"),
                 local_time(row.started_us),
                 None if row.duration is None else how_long(row.duration),
             )

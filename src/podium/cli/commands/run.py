@@ -9,6 +9,8 @@ import click
 
 from podium.cli.campaigns import campaign_options, planned, print_plan
 from podium.cli.options import format_option, store_option
+from podium.cli.output import ensure_writable, say, sinks_for
+from podium.errors import ExitCode
 
 
 @click.command("run")
@@ -41,12 +43,13 @@ def command(
     podium run scenarios --sweep recovery=none,safe_mode --seeds 1..20 --parallel 4
     podium run one.yaml --set duration=5min --speed 100
     """  # noqa: D301 (click keeps the lines after this character as they are)
+    if campaign_json is not None:
+        ensure_writable(campaign_json, folder=True)
     campaign = planned(**asked, strict=strict)
     if dry_run:
         print_plan(campaign, format_)
-        return 0
+        return ExitCode.USAGE if campaign.invalid else ExitCode.PASSED
     from podium.cli.campaigns import write_campaign_json  # noqa: PLC0415
-    from podium.cli.output import say, sinks_for  # noqa: PLC0415
     from podium.session import Session  # noqa: PLC0415
 
     with Session.open(store) as session:

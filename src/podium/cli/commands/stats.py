@@ -9,7 +9,7 @@ import click
 from podium.analysis.statistics import summarise
 from podium.cli.options import format_option, store_option
 from podium.cli.output import print_json, print_table, say
-from podium.cli.words import counts_in_words
+from podium.cli.words import counts_in_words, no_runs
 from podium.session import Session
 
 
@@ -28,7 +28,7 @@ def command(*, limit: int, name: str | None, format_: str, store: Path | None) -
         print_json(found)
         return 0
     if not runs:
-        say("no runs yet\nhint: `podium run FOLDER` makes one")
+        say(no_runs(name))
         return 0
     click.echo(f"runs   {len(runs)}  {counts_in_words(found.runs)}".rstrip())
     click.echo(f"cases  {sum(found.cases.values())}  {100 * found.pass_rate:.1f} % passed")

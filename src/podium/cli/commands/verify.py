@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import msgspec
 
 from podium.cli.options import format_option
 from podium.cli.output import print_json
@@ -12,6 +13,7 @@ from podium.errors import ExitCode
 from podium.executors.verification import verify
 from podium.model.loading import load_scenario
 from podium.model.overrides import parse_assignment
+from podium.sim.trace import Entry
 
 
 @click.command("verify")
@@ -35,6 +37,13 @@ def command(*, file: Path, assignments: tuple[str, ...], seed: int | None, forma
     else:
         difference = found.difference
         click.echo(f"the runs differ from entry {difference.index} on:")
-        click.echo(f"  first:  {difference.first or 'had ended'}")
-        click.echo(f"  second: {difference.second or 'had ended'}")
+        click.echo(f"  first:  {_in_words(difference.first)}")
+        click.echo(f"  second: {_in_words(difference.second)}")
     return ExitCode.PASSED if found.difference is None else ExitCode.FAILED
+
+
+def _in_words(entry: Entry | None) -> str:
+    if entry is None:
+        return "had ended"
+    values = msgspec.json.encode(entry.values).decode()
+    return f"at {entry.time_ns / 1e9:.9g} s, {entry.node or 'the whole run'}: {entry.event} {values}"
