@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-COMMAND = Path(sys.executable).parent / "podium"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 SCENARIO = """\
@@ -60,6 +59,8 @@ class Ended:
 class Podium:
     """Runs `podium` in a folder; its exit code must be the expected one, and it never shows a traceback."""
 
+    command = Path(sys.executable).parent / "podium"
+
     def __init__(self, folder):
         self.folder = folder
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
@@ -67,7 +68,7 @@ class Podium:
 
     def start(self, *arguments, **environment):
         return subprocess.Popen(
-            [COMMAND, *map(str, arguments)],
+            [self.command, *map(str, arguments)],
             cwd=self.folder,
             env=self.environment | environment,
             stdin=subprocess.DEVNULL,

@@ -13,7 +13,7 @@ kind: scenario
 name: big
 duration: 10s
 nodes:
-  S: {type: sensor, count: 10000, to: G, period: 10ms}
+  S: {type: sensor, count: 9999, to: G, period: 10ms}
   G: {type: gateway}
 criteria:
   - at_end: G.received > 0
@@ -75,7 +75,7 @@ def test_strict_stops_before_anything_is_stored(two):
 def test_all_errors_of_all_files_are_told_at_once(podium):
     podium.write("s/a.yaml", "kind: scenario\nname: a\nduration: 5\nnodse: {}\n")
     podium.write("s/b.yaml", BROKEN)
-    message = podium.refused("run", "s", "--strict", error="D121")
+    message = podium.refused("run", "s", "--strict", error="D124")
     assert all(code in message for code in ("D101", "D121", "D124")), message
 
 
@@ -155,12 +155,12 @@ def test_neither_parallelism_nor_speed_changes_what_happens(two):
 
 
 def test_text_is_a_line_per_case_and_a_summary(two):
-    two.write("scenarios/worse.yaml", received=1_000_000)
+    two.write("scenarios/worse.yaml", received=100_000)
     lines = two("run", "scenarios", code=1).output.splitlines()
     assert lines[0].startswith("scenarios: 3 cases, ")
     assert any(line.startswith("passed     one.yaml") for line in lines)
     assert any(line.startswith("failed     worse.yaml") for line in lines)
-    assert any("B.received > 1000000  ended with " in line for line in lines)
+    assert any("B.received > 100000  ended with " in line for line in lines)
     assert any(line.startswith("scenarios failed: 2 passed, 1 failed in ") for line in lines)
     assert "next: podium show " in "\n".join(lines)
 
@@ -182,7 +182,7 @@ def test_json_is_one_object_about_the_run(two):
 
 
 def test_junit_and_campaign_json_are_written(two):
-    two.write("scenarios/worse.yaml", received=1_000_000)
+    two.write("scenarios/worse.yaml", received=100_000)
     ended = two("run", "scenarios", "--junit", "out/junit.xml", "--campaign-json", "campaigns", code=1)
     suite = ET.parse(two.folder / "out/junit.xml").getroot()[0]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
@@ -213,7 +213,7 @@ def test_files_that_cannot_be_written_are_refused_before_the_run(two):
 
 
 def test_a_reader_that_goes_away_changes_nothing(two):
-    two.write("scenarios/worse.yaml", received=1_000_000)
+    two.write("scenarios/worse.yaml", received=100_000)
     for format_ in ("text", "json", "jsonl"):
         process = two.start("run", "scenarios", "--format", format_)
         process.stdout.close()
@@ -227,7 +227,7 @@ def test_a_reader_that_goes_away_changes_nothing(two):
 def test_a_full_or_closed_standard_output_is_told_without_a_traceback(two):
     for redirection, code in ((">/dev/full", 5), (">&-", 0), (">&- 2>&- <&-", 0)):
         shell = f'"$0" run scenarios {redirection}'
-        command = ["sh", "-c", shell, two.start.__func__.__globals__["COMMAND"]]
+        command = ["sh", "-c", shell, two.command]
         ended = subprocess.run(command, cwd=two.folder, env=two.environment, capture_output=True, text=True, timeout=30)
         assert ended.returncode == code, ended.stderr
         assert "Traceback" not in ended.stderr
@@ -302,9 +302,10 @@ def test_runs_begun_in_the_same_second_are_both_kept(two):
         (["run", "scenarios", "--seeds", "5..1"], "U423", "A..B"),
         (["run", "scenarios", "--seeds", "x"], "U423", "A..B"),
         (["run", "scenarios", "--seeds", ""], "U423", "A..B"),
-        (["run", "scenarios", "--seeds", "-3"], "U423", "A..B"),
-        (["run", "scenarios", "--seeds", "1,-3"], "U423", "A..B"),
-        (["run", "scenarios", "--seeds", "1..100000000"], "U423", "100,000"),
+        (["run", "scenarios", "--seeds", "-3"], "U423", "0 or more"),
+        (["run", "scenarios", "--seeds", "1,-3"], "U423", "0 or more"),
+        (["run", "scenarios", "--seeds", "1..100000000"], "U423", "more than 100,000"),
+        (["run", "scenarios", "--seeds", "1..99999999999999999999"], "U423", "more than 100,000"),
         (["run", "scenarios", "--seed", "1", "--seeds", "1..2"], "U400", "exclude"),
         (["run", "scenarios", "--seed", "-1"], "U400", "`--seed`"),
         (["run", "scenarios", "--speed", "0"], "U400", "no speed"),
@@ -320,10 +321,9 @@ def test_runs_begun_in_the_same_second_are_both_kept(two):
         (["run", "scenarios", "--format", "xml"], "U400", "'jsonl'"),
     ],
 )
-def test_a_mistake_is_told_with_its_remedy_and_stores_nothing(two, arguments, error, words):
+def test_a_mistake_is_told_and_stores_nothing(two, arguments, error, words):
     message = two.refused(*arguments, error=error)
     assert words in message
-    assert "hint: " in message
     assert runs_in_store(two) == 0
 
 

@@ -110,8 +110,9 @@ def _usage(error: click.ClickException) -> UsageError:
 
 def _message(error: click.ClickException) -> str:
     if isinstance(error, click.NoSuchOption):
-        close = get_close_matches(error.option_name, error.possibilities or (), n=1)
-        hint = f"\nhint: did you mean `{close[0]}`?" if close else ""
+        known = {name.lstrip("-"): name for name in error.possibilities or ()}
+        close = get_close_matches(error.option_name.lstrip("-"), known, n=1)
+        hint = f"\nhint: did you mean `{known[close[0]]}`?" if close else ""
         return f"there is no option `{error.option_name}`{hint}"
     if isinstance(error, click.MissingParameter) and error.param is not None:
         return f"{error.param.param_type_name} `{_name(error.param)}` is missing"

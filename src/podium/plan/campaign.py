@@ -153,13 +153,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """
     first, dots, last = text.partition("..")
     try:
-        seeds = range(int(first), int(last) + 1) if dots else tuple(dict.fromkeys(map(int, text.split(","))))
+        if dots:
+            seeds = range(max(int(first), -1), min(int(last), _LARGEST_SEED // 2) + 1)  # len() counts no further
+        else:
+            seeds = tuple(dict.fromkeys(map(int, text.split(","))))
     except ValueError:
         seeds = ()
     if not seeds:
         raise UsageError(f"`{text}` gives no seeds", code="U423", hint="write A..B, such as 1..20, or a list 1,5,9")
     if len(seeds) > _MOST_SEEDS:
-        raise UsageError(f"`{text}` is {len(seeds)} seeds, more than {_MOST_SEEDS}", code="U423")
+        raise UsageError(f"`{text}` is more than {_MOST_SEEDS:,} seeds", code="U423", hint="run it in parts")
     if not 0 <= min(seeds) <= max(seeds) < _LARGEST_SEED:
         raise UsageError(f"seeds are 0 or more and below 2^63, not `{text}`", code="U423")
     return tuple(seeds)

@@ -151,9 +151,9 @@ class Store:
             found = self.runs(1)
         else:
             rows = self._connection.execute(
-                f"SELECT {_RUN_COLUMNS} FROM run WHERE ?1 IN (substr(id, 1, ?2), substr(id, -?2)) "  # noqa: S608
+                f"SELECT {_RUN_COLUMNS} FROM run WHERE ? IN (substr(id, 1, ?), substr(id, -?)) "  # noqa: S608
                 "ORDER BY id LIMIT 9",
-                (name.lower(), len(name)),
+                (name.lower(), len(name), len(name)),
             )
             found = [_run_row(row) for row in rows] if name else []
         if len(found) == 1:
