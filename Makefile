@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PYTHONS ?= $(foreach v,3.11 3.12 3.13,$(firstword $(wildcard $(HOME)/.pyenv/versions/$(v).*/bin/python) \
   $(shell python$(v) -c 'import sys; print(sys.executable)' 2>/dev/null)))
 
-.PHONY: setup demo test test-all check coverage bench lock clean
+.PHONY: setup demo test pythons test-all check coverage bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -26,11 +26,13 @@ demo: setup
 test: setup check
 	$(BIN)/python -m pytest
 
-test-all:
+pythons:
 	@echo "Pythons found: $(PYTHONS)"
 	@for python in $(PYTHONS); do \
 	  $(MAKE) --no-print-directory setup PYTHON=$$python VENV=.venvs/$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') || exit 1; \
 	done
+
+test-all: pythons
 	@set -e; export PODIUM_PYTHONS=$$(echo $(CURDIR)/.venvs/3.*/bin/python | tr ' ' ':'); \
 	for venv in .venvs/3.*; do echo "== $$venv"; $$venv/bin/python -m pytest -q; done
 

@@ -267,3 +267,18 @@ def test_a_fourth_satellite_out_of_range_changes_nothing_for_the_first_three(fir
     assert after.result.timeline == before.result.timeline
     assert after.result.network == before.result.network
     assert after.history["SAT4"][600]["battery.temperature"] < 20.0
+
+
+def test_a_more_severe_brownout_that_overlaps_does_not_begin_the_stages_anew():
+    from podium.model.scenario import Fault, Node
+    from podium.sim.satellite import Satellite
+
+    satellite = Satellite(Node("A", "satellite"))
+    mild = Fault("power_brownout", "A", 0, 600 * 10**9, 0.3)
+    severe = Fault("power_brownout", "A", 200 * 10**9, 100 * 10**9, 0.9)
+    satellite.apply((mild,))
+    satellite.apply((severe,))
+    assert satellite.power.brownout_stage(200.0) == "load_shed"
+    satellite.apply(())
+    satellite.apply((severe,))
+    assert satellite.power.brownout_stage(200.0) == "panel_damage"

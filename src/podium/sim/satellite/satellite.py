@@ -60,6 +60,7 @@ class Satellite:
         self._context: Context
         self._tumble: Stream
         self._shorted = True
+        self._brownout_since = 0.0
 
     @property
     def safe(self) -> bool:
@@ -116,7 +117,9 @@ class Satellite:
         self.thermal.runaway = runaway.severity if runaway else 0.0
         brownout = self.faults.get("power_brownout")
         if brownout:
-            self.power.brownout(brownout.severity, brownout.start_ns * 1e-9)
+            since = self._brownout_since if "power_brownout" in before else brownout.start_ns * 1e-9
+            self.power.brownout(brownout.severity, since)
+            self._brownout_since = since  # a more severe one that overlaps does not begin the stages anew
         else:
             self.power.brownout(None)
         desync = self.faults.get("attitude_desync")
