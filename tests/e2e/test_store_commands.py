@@ -1,0 +1,368 @@
+"""The commands about what was run, and the small ones beside them."""
+
+import json
+import shutil
+import subprocess
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+NONDETERMINISTIC = """\
+import os
+from podium.sim import streams
+
+as_it_is = streams.Stream.__init__
+
+def by_process(self, seed, *name):
+    as_it_is(self, seed + os.getpid(), *name)
+
+streams.Stream.__init__ = by_process
+"""
+
+
+@pytest.fixture
+def mixed(podium):
+    """Return a project with one run: one case passed, one failed, one is invalid."""
+    podium.write("scenarios/good.yaml")
+    podium.write("scenarios/sub/bad.yaml", received=100_000)
+    podium.write("scenarios/broken.yaml", "kind: [")
+    podium("run", "scenarios", code=1)
+    return podium
+
+
+@pytest.fixture
+def regressed(podium, examples):
+    """Return a project with a run, the same again, and one that got worse; and their ids."""
+    shutil.copy(examples / "01-campaign" / "thermal_cascade.yaml", podium.folder)
+    for options, code in (((), 0), ((), 0), (("--set", "recovery=none"), 1)):
+        podium("run", "thermal_cascade.yaml", *options, code=code)
+    return podium, [run["id"] for run in reversed(podium.runs())]
+
+
+# list, show, stats
+
+
+def test_list_shows_runs_newest_first(mixed):
+    mixed("run", "scenarios/good.yaml")
+    lines = mixed("list").output.splitlines()
+    assert lines[0].split() == ["RUN", "NAME", "OUTCOME", "CASES", "STARTED", "TOOK"]
+    assert [line.split()[1:3] for line in lines[1:]] == [["good", "passed"], ["scenarios", "errored"]]
+    assert "1 passed, 1 failed, 1 errored" in lines[2] or "1 errored" in lines[2]
+    assert [run["name"] for run in mixed("list", "--name", "good", "--format", "json").json] == ["good"]
+    assert len(mixed("list", "-n", 1).output.splitlines()) == 2
+
+
+def test_where_there_are_no_runs_stdout_stays_empty_and_stderr_says_so(mixed):
+    for command in ("list", "stats"):
+        ended = mixed(command, "--name", "other")
+        assert (ended.output, "name `other`" in ended.errors) == ("", True)
+        ended = mixed(command, "--store", "empty.db")
+        assert (ended.output, "no runs yet" in ended.errors) == ("", True)
+    assert mixed("list", "--store", "empty.db", "--format", "json").json == []
+
+
+def test_show_a_run_by_its_id_its_ends_and_as_the_latest(mixed):
+    (run,) = mixed.runs()
+    for name in ("latest", run["id"], run["id"][:13], run["id"][-8:], run["id"].upper()):
+        lines = mixed("show", name).output.splitlines()
+        assert lines[0] == f"run      {run['id']}"
+    cases = {line.split()[2]: line.split()[0] for line in lines if ".yaml" in line}
+    assert cases == {"good.yaml": "passed", "sub/bad.yaml": "failed", "broken.yaml": "errored"}
+    shown = mixed("show", "--format", "json").json
+    assert shown["run"]["id"] == run["id"]
+    assert len(shown["cases"]) == 3
+
+
+def test_show_a_case_with_its_criteria(mixed):
+    output = mixed("show", "latest", "sub/bad.yaml").output
+    assert "outcome  failed" in output
+    assert "seed     5" in output
+    assert "at_end B.received > 100000" in output
+    step = mixed("show", "latest", "sub/bad.yaml", "--format", "json").json
+    assert step["output"]["criteria"][0]["outcome"] == "failed"
+    assert "error[D101]" in mixed("show", "latest", "broken.yaml").output
+
+
+def test_show_a_case_with_its_timeline_and_latencies(regressed):
+    podium, (first, *_) = regressed
+    output = podium("show", first, "thermal_cascade.yaml").output
+    assert "fault_began" in output
+    assert "recovery_action" in output
+
+
+def test_stats_over_runs(mixed):
+    mixed("run", "scenarios/good.yaml", "--set", "criteria.0.at_end=B.received > 100000", code=1)
+    output = mixed("stats").output
+    assert output.startswith("runs   2  ")
+    found = mixed("stats", "--format", "json").json
+    by_case = {case["name"]: case for case in found["by_case"]}
+    assert (by_case["good.yaml"]["runs"], by_case["good.yaml"]["passed"]) == (2, 1)
+
+
+# compare
+
+
+def test_compare_of_equal_runs_is_unchanged(regressed):
+    podium, (first, second, _) = regressed
+    ended = podium("compare", first, second)
+    assert "1 of 1 case unchanged" in ended.output
+    assert not podium("compare", first, second, "--format", "json").json["has_regression"]
+
+
+def test_compare_finds_a_regression_and_shows_margins(regressed):
+    podium, (first, *_) = regressed
+    output = podium("compare", first, code=1).output
+    assert "regression  thermal_cascade.yaml  passed -> failed" in output
+    (line,) = [line for line in output.splitlines() if "SAT2.battery.temperature" in line]
+    assert "passed -> failed, margin " in line
+    found = podium("compare", first, "latest", "--format", "json", code=1).json
+    changes = {change["name"]: change for change in found["steps"][0]["criteria"]}
+    worse = changes["always SAT2.battery.temperature < 65 degC"]
+    assert worse["old_margin"] > 0 > worse["new_margin"]
+    assert worse["regression"]
+
+
+def test_compare_the_other_way_round_is_no_regression(regressed):
+    podium, (first, _, third) = regressed
+    podium("compare", third, first)
+
+
+def test_a_run_is_not_compared_with_itself(regressed):
+    podium, (*_, third) = regressed
+    assert "with itself" in podium.refused("compare", "latest", error="U400")
+    assert "with itself" in podium.refused("compare", third, "latest", error="U400")
+
+
+# rerun, resume
+
+
+def test_rerun_runs_only_what_did_not_pass_exactly_as_planned(mixed):
+    mixed.write("scenarios/sub/bad.yaml")  # would pass now, and is not read again
+    ended = mixed("rerun", "--format", "json", code=1)
+    assert ended.outcomes == {"broken.yaml": "errored", "sub/bad.yaml": "failed"}
+    new, old = mixed.runs()
+    assert new["parent"] == old["id"]
+    assert f"reruns   {old['id']}" in mixed("show").output
+
+
+def test_a_rerun_in_which_all_the_rest_passes_exits_0_and_then_nothing_is_left(podium):
+    podium.write("s/a.yaml")
+    podium.write("s/slow.yaml", duration="1h")
+    podium("run", "s", "--speed", "3600", "--timeout", "1s", "-p", 2, code=1)  # 1 h takes just as long as it may not
+    (first,) = podium.runs()
+    assert first["outcome"] == "timed_out"
+    podium("rerun", first["id"], code=1)
+    assert [run["counts"] for run in podium.runs()] == [{"timed_out": 1}, {"passed": 1, "timed_out": 1}]
+
+
+def test_a_rerun_of_a_run_in_which_all_passed_exits_4(podium):
+    podium.write("a.yaml")
+    podium("run", "a.yaml")
+    podium.refused("rerun", code=4, error="U404")
+    assert len(podium.runs()) == 1
+
+
+def test_a_finished_run_is_not_resumed(mixed):
+    message = mixed.refused("resume", error="U413")
+    assert "podium rerun" in message
+
+
+# replay, export
+
+
+def test_replay_shows_what_was_journalled(mixed):
+    live = mixed("run", "scenarios", "--format", "jsonl", code=1).output
+    assert mixed("replay", "--format", "jsonl").output == live
+    assert mixed("replay", "--format", "json").json["counts"] == {"passed": 1, "failed": 1, "errored": 1}
+    lines = mixed("replay").output.splitlines()
+    assert any(line.startswith("failed     sub/bad.yaml") for line in lines)
+    assert len(mixed.runs()) == 2
+
+
+def test_replay_in_text_is_what_the_run_printed(mixed):
+    live = mixed("run", "scenarios", code=1).output
+    assert mixed("replay").output == live
+
+
+def test_export_writes_campaign_json_twice_without_overwriting(mixed):
+    paths = [mixed.folder / mixed("export", "--campaign-json", "out").output.strip() for _ in range(2)]
+    assert paths[0] != paths[1]
+    first, second = (json.loads(path.read_text()) for path in paths)
+    assert first == second
+    assert len(first) == 9
+    assert not first["results"]["sub/bad.yaml"]["success"]
+    assert first["results"]["sub/bad.yaml"]["scenario_path"] == "scenarios/sub/bad.yaml"
+
+
+def test_export_writes_junit_and_logs(mixed):
+    ended = mixed("export", "--junit", "new/junit.xml", "--logs", "logs")
+    written = ended.output.splitlines()
+    assert written[0] == "new/junit.xml"
+    suite = ET.parse(mixed.folder / "new/junit.xml").getroot()[0]
+    assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
+    assert sorted(written[1:]) == ["logs/good.yaml.log.jsonl", "logs/sub__bad.yaml.log.jsonl"]
+    lines = (mixed.folder / "logs/good.yaml.log.jsonl").read_text().splitlines()
+    assert len([json.loads(line) for line in lines]) >= 10
+
+
+def test_export_of_nothing_and_to_nowhere_is_refused(mixed):
+    (mixed.folder / "file").write_text("")
+    assert "--junit FILE" in mixed.refused("export", error="U431")
+    mixed.refused("export", "--junit", "file/x.xml", code=5, error="E502")
+    mixed.refused("export", "--logs", "file", code=5, error="E502")
+    ended = mixed("export", "--campaign-json", "file", code=5)
+    assert ended.errors.startswith("error[E50")
+
+
+# clean
+
+
+def test_clean_deletes_only_what_is_old(mixed):
+    assert "deleted 0 runs" in mixed("clean", "--older-than", "1d").output
+    assert len(mixed.runs()) == 1
+    assert "deleted 1 run," in mixed("clean", "--older-than", "0s").output
+    assert mixed.runs() == []
+    assert "U411" in mixed.refused("show", error="U411")
+
+
+def test_clean_needs_an_age_with_its_unit(mixed):
+    assert "`--older-than` is missing" in mixed.refused("clean", error="U400")
+    assert "no unit" in mixed.refused("clean", "--older-than", "30", error="U400")
+    assert len(mixed.runs()) == 1
+
+
+def test_clean_leaves_a_run_that_is_running(podium):
+    podium.write("long.yaml", duration="1h")
+    with podium.start("run", "long.yaml", "--speed", "1", "--format", "jsonl") as process:
+        process.stdout.readline()
+        podium("clean", "--older-than", "0s")
+        assert [run["outcome"] for run in podium.runs()] == [None]
+        assert " running " in podium("list").output
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert [run["outcome"] for run in podium.runs()] == ["cancelled"]
+
+
+# verify
+
+
+def test_verify_finds_a_scenario_the_same_twice(podium, examples):
+    ended = podium("verify", examples / "01-campaign" / "thermal_cascade.yaml", "--set", "duration=12min")
+    assert ended.output.startswith("the same twice: ")
+    assert not (podium.folder / ".podium").exists()
+
+
+def test_verify_takes_another_seed(podium):
+    podium.write("a.yaml")
+    found = [podium("verify", "a.yaml", *seed, "--format", "json").json for seed in ((), ("--seed", "6"))]
+    assert found[0]["fingerprints"] != found[1]["fingerprints"]
+    assert [one["difference"] for one in found] == [None, None]
+
+
+def test_verify_names_the_first_difference(podium):
+    podium.write("site/sitecustomize.py", NONDETERMINISTIC)
+    podium.write("a.yaml")
+    found = podium("verify", "a.yaml", "--format", "json", code=1, PYTHONPATH="site").json
+    index, first, second = (found["difference"][key] for key in ("index", "first", "second"))
+    assert first != second
+    assert index < found["entries"]
+    output = podium("verify", "a.yaml", code=1, PYTHONPATH="site").output
+    assert output.startswith("the runs differ from entry ")
+    assert "  first:  at " in output
+    assert "  second: at " in output
+
+
+def test_verify_of_no_scenario_is_refused(podium):
+    podium.write("broken.yaml", "kind: [")
+    podium.refused("verify", "broken.yaml", error="D101")
+    podium.refused("verify", "nope.yaml", error="D110")
+    podium.refused("verify", ".", error="D110")
+    podium.write("a.yaml")
+    podium.refused("verify", "a.yaml", "--set", "duration=5", error="D124")
+
+
+# explain, schema, doctor, init, completion
+
+
+def test_explain_tells_what_a_code_means(podium):
+    listed = podium("explain").output
+    codes = [line.split()[0] for line in listed.splitlines()]
+    assert {"D101", "U400", "U411", "E501", "X900"} <= set(codes)
+    assert podium("explain", "u411").output.startswith("U411: ")
+    message = podium.refused("explain", "U999", error="U432")
+    assert "hint: " in message
+
+
+@pytest.mark.parametrize("name", ["scenario", "campaign-scenario"])
+def test_schema_prints_a_json_schema(podium, name):
+    schema = podium("schema", name).json
+    jsonschema.validators.validator_for(schema).check_schema(schema)
+    assert schema["type"] == "object" or "$ref" in schema or "$defs" in schema
+
+
+def test_schema_of_an_unknown_document_is_refused(podium):
+    assert "'scenario'" in podium.refused("schema", "nonsense", error="U400")
+
+
+def test_doctor_checks_machine_and_store(mixed):
+    lines = mixed("doctor").output.splitlines()
+    assert {line.split()[0] for line in lines} == {"ok"}
+    assert "1 runs, integrity ok" in lines[-1] or "1 run, integrity ok" in lines[-1]
+    (mixed.folder / "text").write_text("text")
+    found = {row["check"]: row["state"] for row in mixed("doctor", "--store", "text", "--format", "json", code=5).json}
+    assert found["store"] == "problem"
+    assert found["workers"] == "ok"
+
+
+def test_init_writes_a_scenario_that_passes_and_never_overwrites(podium):
+    assert "next: podium run scenarios" in podium("init").output
+    file = podium.folder / "scenarios" / "first_scenario.yaml"
+    assert podium("run", "scenarios", "--format", "json").outcomes == {"first_scenario.yaml": "passed"}
+    file.write_text("mine")
+    podium.refused("init", error="U433")
+    assert file.read_text() == "mine"
+    podium("init", "other/place")
+    (podium.folder / "file").write_text("")
+    podium.refused("init", "file/below", code=5, error="E502")
+
+
+def test_completion_of_bash_is_a_script_that_bash_takes(podium):
+    script = podium("completion", "bash").output
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    completed = podium(_PODIUM_COMPLETE="bash_complete", COMP_WORDS="podium re", COMP_CWORD="1").output
+    assert {line.split(",")[1] for line in completed.splitlines()} == {"resume", "rerun", "replay"}
+    assert "bash" in podium.refused("completion", "csh", error="U400")
+
+
+# What every command has in common
+
+
+@pytest.mark.parametrize("command", ["show", "replay", "resume", "rerun", "export", "compare"])
+def test_an_unknown_run_is_told(mixed, command):
+    options = ["--junit", "x.xml"] if command == "export" else []
+    message = mixed.refused(command, "nope", *options, error="U411")
+    assert "`podium list` shows" in message
+
+
+def test_an_unknown_case_is_told_with_the_one_that_may_be_meant(mixed):
+    assert "did you mean `good.yaml`?" in mixed.refused("show", "latest", "god.yaml", error="U414")
+
+
+@pytest.mark.parametrize("command", ["list", "show", "stats", "clean", "replay", "resume", "rerun"])
+def test_a_store_that_is_none_is_told(podium, command):
+    (podium.folder / "text").write_text("just text")
+    options = ["--older-than", "1d"] if command == "clean" else []
+    podium.refused(command, *options, "--store", "text", code=5, error="E514")
+    podium.refused(command, *options, "--store", "text/below.db", code=5, error="E501")
+    assert (podium.folder / "text").read_text() == "just text"
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("show",), ("replay", "--format", "jsonl"), ("schema",), ("--help",)])
+def test_a_reader_that_goes_away_is_no_error(mixed, arguments):
+    process = mixed.start(*arguments)
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(20), errors) == (0, "")
