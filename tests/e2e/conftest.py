@@ -107,6 +107,12 @@ class Podium:
         return self("list", "--format", "json").json
 
 
+@pytest.fixture(scope="session")
+def podium_in():
+    """Return a function that gives the command in a folder."""
+    return Podium
+
+
 @pytest.fixture
 def podium(tmp_path):
     return Podium(tmp_path)
@@ -135,6 +141,6 @@ def nothing_left():
     return check
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def examples():
     return EXAMPLES

@@ -21,19 +21,27 @@ streams.Stream.__init__ = by_process
 """
 
 
-@pytest.fixture
-def mixed(podium):
-    """Return a project with one run: one case passed, one failed, one is invalid."""
+@pytest.fixture(scope="module")
+def mixed_folder(podium_in, tmp_path_factory):
+    podium = podium_in(tmp_path_factory.mktemp("mixed"))
     podium.write("scenarios/good.yaml")
     podium.write("scenarios/sub/bad.yaml", received=100_000)
     podium.write("scenarios/broken.yaml", "kind: [")
     podium("run", "scenarios", code=1)
-    return podium
+    return podium.folder
 
 
 @pytest.fixture
-def regressed(podium, examples):
-    """Return a project with a run, the same again, and one that got worse; and their ids."""
+def mixed(podium, mixed_folder):
+    """Return a project with one run: one case passed, one failed, one is invalid."""
+    shutil.copytree(mixed_folder, podium.folder, dirs_exist_ok=True)
+    return podium
+
+
+@pytest.fixture(scope="module")
+def regressed(podium_in, tmp_path_factory, examples):
+    """Return a project with a run, the same again, and one that got worse; and their ids. Only to be read."""
+    podium = podium_in(tmp_path_factory.mktemp("regressed"))
     shutil.copy(examples / "01-campaign" / "thermal_cascade.yaml", podium.folder)
     for options, code in (((), 0), ((), 0), (("--set", "recovery=none"), 1)):
         podium("run", "thermal_cascade.yaml", *options, code=code)
@@ -47,8 +55,8 @@ def test_list_shows_runs_newest_first(mixed):
     mixed("run", "scenarios/good.yaml")
     lines = mixed("list").output.splitlines()
     assert lines[0].split() == ["RUN", "NAME", "OUTCOME", "CASES", "STARTED", "TOOK"]
-    assert [line.split()[1:3] for line in lines[1:]] == [["good", "passed"], ["scenarios", "errored"]]
-    assert "1 passed, 1 failed, 1 errored" in lines[2] or "1 errored" in lines[2]
+    assert [line.split()[1:3] for line in lines[1:]] == [["good", "passed"], ["scenarios", "failed"]]
+    assert all(count in lines[2] for count in ("1 passed", "1 failed", "1 errored"))
     assert [run["name"] for run in mixed("list", "--name", "good", "--format", "json").json] == ["good"]
     assert len(mixed("list", "-n", 1).output.splitlines()) == 2
 
@@ -67,8 +75,8 @@ def test_show_a_run_by_its_id_its_ends_and_as_the_latest(mixed):
     for name in ("latest", run["id"], run["id"][:13], run["id"][-8:], run["id"].upper()):
         lines = mixed("show", name).output.splitlines()
         assert lines[0] == f"run      {run['id']}"
-    cases = {line.split()[2]: line.split()[0] for line in lines if ".yaml" in line}
-    assert cases == {"good.yaml": "passed", "sub/bad.yaml": "failed", "broken.yaml": "errored"}
+    for case, outcome in (("good.yaml", "passed"), ("sub/bad.yaml", "failed"), ("broken.yaml", "errored")):
+        assert any(line.startswith(outcome) and f" {case} " in f"{line} " for line in lines)
     shown = mixed("show", "--format", "json").json
     assert shown["run"]["id"] == run["id"]
     assert len(shown["cases"]) == 3
@@ -147,20 +155,24 @@ def test_rerun_runs_only_what_did_not_pass_exactly_as_planned(mixed):
 
 
 def test_a_rerun_in_which_all_the_rest_passes_exits_0_and_then_nothing_is_left(podium):
-    podium.write("s/a.yaml")
-    podium.write("s/slow.yaml", duration="1h")
-    podium("run", "s", "--speed", "3600", "--timeout", "1s", "-p", 2, code=1)  # 1 h takes just as long as it may not
-    (first,) = podium.runs()
-    assert first["outcome"] == "timed_out"
-    podium("rerun", first["id"], code=1)
-    assert [run["counts"] for run in podium.runs()] == [{"timed_out": 1}, {"passed": 1, "timed_out": 1}]
+    podium.write("s/fast.yaml", duration="1s")
+    podium.write("s/slow.yaml", duration="20s")
+    with podium.start("run", "s", "--speed", "20", "-p", "2", "--format", "jsonl") as process:
+        for line in process.stdout:
+            if json.loads(line)["kind"] == "step_finished":
+                break
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 130
+    ended = podium("rerun", "--format", "json")
+    assert ended.outcomes == {"slow.yaml": "passed"}
+    podium.refused("rerun", code=4, error="U404")
 
 
 def test_a_rerun_of_a_run_in_which_all_passed_exits_4(podium):
     podium.write("a.yaml")
     podium("run", "a.yaml")
     podium.refused("rerun", code=4, error="U404")
-    assert len(podium.runs()) == 1
 
 
 def test_a_finished_run_is_not_resumed(mixed):
@@ -339,7 +351,7 @@ def test_completion_of_bash_is_a_script_that_bash_takes(podium):
 # What every command has in common
 
 
-@pytest.mark.parametrize("command", ["show", "replay", "resume", "rerun", "export", "compare"])
+@pytest.mark.parametrize("command", ["show", "rerun", "export", "compare"])
 def test_an_unknown_run_is_told(mixed, command):
     options = ["--junit", "x.xml"] if command == "export" else []
     message = mixed.refused(command, "nope", *options, error="U411")
@@ -350,7 +362,7 @@ def test_an_unknown_case_is_told_with_the_one_that_may_be_meant(mixed):
     assert "did you mean `good.yaml`?" in mixed.refused("show", "latest", "god.yaml", error="U414")
 
 
-@pytest.mark.parametrize("command", ["list", "show", "stats", "clean", "replay", "resume", "rerun"])
+@pytest.mark.parametrize("command", ["list", "clean", "rerun"])
 def test_a_store_that_is_none_is_told(podium, command):
     (podium.folder / "text").write_text("just text")
     options = ["--older-than", "1d"] if command == "clean" else []

@@ -8,80 +8,17 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import msgspec
 
 from podium.analysis.new_files import write_new
 from podium.errors import EnvironmentProblemError, UsageError
-from podium.events import Failure, Outcome
-
-
-class RunLike(Protocol):
-    """What is needed of a run."""
-
-    @property
-    def id(self) -> str:
-        """Run id, a UUID."""
-        ...
-
-    @property
-    def started_us(self) -> int:
-        """When it began [us since the Unix epoch]."""
-        ...
-
-    @property
-    def steps(self) -> int:
-        """Number of steps in the plan."""
-        ...
-
-    @property
-    def slots(self) -> int:
-        """How many steps could run at once."""
-        ...
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the caller had asked for: `speed`, `paths`."""
-        ...
-
-
-class StepLike(Protocol):
-    """What is needed of a step."""
-
-    @property
-    def name(self) -> str:
-        """Name of the case."""
-        ...
-
-    @property
-    def outcome(self) -> Outcome:
-        """How it ended."""
-        ...
-
-    @property
-    def finished_us(self) -> int:
-        """When [us since the Unix epoch]."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why it was skipped or cancelled."""
-        ...
-
-    @property
-    def output(self) -> Any:
-        """JSON value of the last attempt."""
-        ...
-
-    @property
-    def failure(self) -> Failure | None:
-        """Why the last attempt did not pass."""
-        ...
+from podium.history import RunRow, StepRow
 
 
 def campaign_document(
-    run: RunLike, steps: Iterable[StepLike], *, paths: Mapping[str, str] | None = None
+    run: RunRow, steps: Iterable[StepRow], *, paths: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Return the document of a campaign: plain JSON, times local with offset.
 
@@ -176,7 +113,7 @@ def _path(name: str, paths: Mapping[str, str], options: Mapping[str, Any]) -> st
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _result(step: StepLike, path: str | None) -> dict[str, Any]:
+def _result(step: StepRow, path: str | None) -> dict[str, Any]:
     output = _plain(step)
     result: dict[str, Any] = {}
     if isinstance(output, dict):
@@ -193,7 +130,7 @@ def _result(step: StepLike, path: str | None) -> dict[str, Any]:
     return result
 
 
-def _plain(step: StepLike) -> Any:
+def _plain(step: StepRow) -> Any:
     """Return the output as JSON reads it back: lists, no tuples; nothing shared with the step."""
     try:
         return json.loads(json.dumps(msgspec.to_builtins(step.output), allow_nan=False))

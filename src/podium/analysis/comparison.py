@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
 from podium.errors import UsageError
 from podium.events import Outcome
+from podium.history import StepRow
 
 SLOWER_RATIO = 1.5
 SLOWER_S = 0.5
@@ -17,30 +18,6 @@ SLOWER_S = 0.5
 Change = Literal["added", "removed", "regression", "fixed", "broken", "unchanged"]
 """What became of a step. `regression`: it passed and does not now. `fixed`: the reverse. `broken`: it did not pass
 either time. `unchanged`: it passed both times."""
-
-
-class StepLike(Protocol):
-    """What is compared: the outcome of one step."""
-
-    @property
-    def name(self) -> str:
-        """Step name, unique in its run."""
-        ...
-
-    @property
-    def outcome(self) -> Outcome:
-        """How it ended."""
-        ...
-
-    @property
-    def duration(self) -> float | None:
-        """Of the last attempt [s]; None if there was none."""
-        ...
-
-    @property
-    def output(self) -> Any:
-        """JSON value; criteria and fingerprint are taken from it if it is a scenario result."""
-        ...
 
 
 class CriterionChange(msgspec.Struct, frozen=True):
@@ -117,7 +94,7 @@ class Comparison(msgspec.Struct, frozen=True):
     has_regression: bool
 
 
-def compare(baseline: Sequence[StepLike], current: Sequence[StepLike]) -> Comparison:
+def compare(baseline: Sequence[StepRow], current: Sequence[StepRow]) -> Comparison:
     """Return what changed from the baseline to the current run.
 
     Args:
@@ -146,15 +123,15 @@ class _Result(msgspec.Struct, frozen=True):
     fingerprint: str | None = None
 
 
-def _by_name(steps: Sequence[StepLike]) -> dict[str, StepLike]:
-    by_name: dict[str, StepLike] = {}
+def _by_name(steps: Sequence[StepRow]) -> dict[str, StepRow]:
+    by_name: dict[str, StepRow] = {}
     for step in steps:
         if by_name.setdefault(step.name, step) is not step:
             raise UsageError(f"two steps of one run have the name `{step.name}`")
     return by_name
 
 
-def _step_change(name: str, old: StepLike | None, new: StepLike | None) -> StepChange:
+def _step_change(name: str, old: StepRow | None, new: StepRow | None) -> StepChange:
     if old is None or new is None:
         return StepChange(
             name,

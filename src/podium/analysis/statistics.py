@@ -5,68 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from podium.analysis.latency import percentile
 from podium.events import Outcome
+from podium.history import RunRow, StepRow
 
 UNFINISHED = "unfinished"
 """Stands for the outcome of a run that has none."""
-
-
-class RunLike(Protocol):
-    """What is needed of a run."""
-
-    @property
-    def id(self) -> str:
-        """Run id."""
-        ...
-
-    @property
-    def definition(self) -> str:
-        """Digest of what it ran."""
-        ...
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """How it ended, None if it has not."""
-        ...
-
-
-class StepLike(Protocol):
-    """What is needed of a step: one run of a case."""
-
-    @property
-    def run(self) -> str:
-        """Run id."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """Name of the case."""
-        ...
-
-    @property
-    def outcome(self) -> Outcome:
-        """How it ended."""
-        ...
-
-    @property
-    def finished_us(self) -> int:
-        """When [us since the Unix epoch]."""
-        ...
-
-    @property
-    def duration(self) -> float | None:
-        """Of the last attempt [s]; None if there was none."""
-        ...
-
-    @property
-    def output(self) -> Any:
-        """JSON value; margins are taken from it if it is a scenario result."""
-        ...
 
 
 class CaseStatistics(msgspec.Struct, frozen=True):
@@ -115,7 +63,7 @@ class Statistics(msgspec.Struct, frozen=True):
     flaky: tuple[str, ...]
 
 
-def summarise(runs: Iterable[RunLike], steps: Iterable[StepLike], *, longest: int = 10) -> Statistics:
+def summarise(runs: Iterable[RunRow], steps: Iterable[StepRow], *, longest: int = 10) -> Statistics:
     """Return the statistics of runs and their steps.
 
     Args:
@@ -125,7 +73,7 @@ def summarise(runs: Iterable[RunLike], steps: Iterable[StepLike], *, longest: in
     """
     runs, steps = list(runs), list(steps)
     definitions = {run.id: run.definition for run in runs}
-    histories: dict[str, list[StepLike]] = {}
+    histories: dict[str, list[StepRow]] = {}
     for step in steps:
         histories.setdefault(step.name, []).append(step)
     by_case = tuple(_case(name, history, definitions) for name, history in sorted(histories.items()))
@@ -150,7 +98,7 @@ class _Result(msgspec.Struct, frozen=True):
     criteria: tuple[_Criterion, ...] = ()
 
 
-def _case(name: str, history: Sequence[StepLike], definitions: Mapping[str, str]) -> CaseStatistics:
+def _case(name: str, history: Sequence[StepRow], definitions: Mapping[str, str]) -> CaseStatistics:
     durations = sorted(step.duration for step in history if step.duration is not None)
     return CaseStatistics(
         name=name,
@@ -165,11 +113,11 @@ def _case(name: str, history: Sequence[StepLike], definitions: Mapping[str, str]
     )
 
 
-def _passed(steps: Iterable[StepLike]) -> int:
+def _passed(steps: Iterable[StepRow]) -> int:
     return sum(step.outcome == "passed" for step in steps)
 
 
-def _flaky(history: Iterable[StepLike], definitions: Mapping[str, str]) -> bool:
+def _flaky(history: Iterable[StepRow], definitions: Mapping[str, str]) -> bool:
     seen: dict[str, set[bool]] = {}
     for step in history:
         if step.run in definitions and step.outcome not in ("skipped", "cancelled"):

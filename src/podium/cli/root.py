@@ -36,6 +36,8 @@ COMMANDS = {
 """Command to the line that `--help` shows; the module `podium.cli.commands.NAME` holds it."""
 
 
+_COMPLETING = "_PODIUM_COMPLETE"
+"""Set by the completion scripts; click answers it."""
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -79,7 +81,7 @@ def root() -> None:
 def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 (one per kind of end)
     """Run the command line and return its exit code; whatever goes wrong is said in words on stderr."""
     try:
-        if not arguments:
+        if not arguments and _COMPLETING not in os.environ:
             _say(root.make_context("podium", [], resilient_parsing=True).get_help())
             return ExitCode.USAGE
         result = root.main(list(arguments), prog_name="podium", standalone_mode=False)

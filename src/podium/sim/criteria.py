@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from math import inf, isnan
 from typing import Literal, NamedTuple
@@ -19,7 +20,7 @@ class _Judged(NamedTuple):
     margin: float | None
 
 
-class Monitor:
+class Monitor(ABC):
     """Watches one criterion on one signal; a class per kind.
 
     Args:
@@ -40,17 +41,17 @@ class Monitor:
         self._extreme_at: int | None = None
         self._first: int | None = None
 
+    @abstractmethod
     def watch(self, now: int) -> None:
         """Evaluate the condition now [ns]."""
-        raise NotImplementedError
 
     def holds_now(self) -> bool:
         """Return whether the condition holds at this moment, without counting as an evaluation."""
         return self._holds(self._read(), self._limit)
 
+    @abstractmethod
     def judge(self, end: int) -> _Judged:
         """Return what the evaluations came to, at the end of the window [ns]."""
-        raise NotImplementedError
 
     def verdict(self, end: int) -> Verdict:
         """Return what the criterion came to.

@@ -1,8 +1,8 @@
 """The journal in SQLite, its read models, and retention."""
 
+from podium.history import RunRow, StepRow
 from podium.store.database import Durability
-from podium.store.rows import Deleted, RunRow, StepRow
 from podium.store.run_ids import new_run_id
-from podium.store.sqlite import Store
+from podium.store.sqlite import Deleted, Store
 
 __all__ = ["Deleted", "Durability", "RunRow", "StepRow", "Store", "new_run_id"]

@@ -13,11 +13,11 @@ import msgspec
 
 from podium.errors import StoreError, UsageError
 from podium.events import AnyEvent, AttemptFinished, Failure, decode, encode
+from podium.history import RunRow, StepRow
 from podium.protocols import Record
 from podium.store.database import Durability, connect, roll_back, transaction
 from podium.store.location import locate
 from podium.store.projection import Projection
-from podium.store.rows import Deleted, RunRow, StepRow
 
 _RUN_COLUMNS = """id, work, name, parent, definition, steps, slots, seed, options, engine, started_us, finished_us,
     outcome, counts, duration"""
@@ -31,6 +31,18 @@ LEFT JOIN journal ON journal.run = step.run AND journal.seq = step.result_seq
 """  # noqa: S608 (no value of a user's is in it)
 _IS_TAKEN = "SELECT 1 FROM journal WHERE run = ? AND seq = ?"
 _BATCH = 1000
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """What `Store.delete_runs` removed.
+
+    Attributes:
+        runs: Ids of the runs.
+        freed_bytes: By how much the file shrank [byte].
+    """
+
+    runs: tuple[str, ...]
+    freed_bytes: int
 
 
 class Store:

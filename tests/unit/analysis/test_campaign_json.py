@@ -11,7 +11,7 @@ import pytest
 from podium.analysis.campaign_json import campaign_document, write_campaign
 from podium.errors import EnvironmentProblemError, UsageError
 from podium.events import Failure
-from podium.store.rows import RunRow, StepRow
+from podium.history import RunRow, StepRow
 
 KEYS = [
     "campaign_id",

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from podium.analysis.comparison import Comparison, compare
 from podium.errors import UsageError
 from podium.events import OUTCOMES
+from podium.history import StepRow
 from podium.model.scenario import ScenarioResult, Verdict
-from podium.store.rows import StepRow
 
 
 def step(name="case", outcome="passed", *, duration=1.0, output=None):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from podium.analysis.statistics import Statistics, summarise
 from podium.events import OUTCOMES
-from podium.store.rows import RunRow, StepRow
+from podium.history import RunRow, StepRow
 
 
 def run(run_id="r1", outcome="passed", *, definition="d"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import click
 
 from podium.cli.explanations import explanations
 from podium.errors import UsageError
-from podium.model.findings import did_you_mean
 
 
 @click.command("explain")
@@ -20,9 +21,9 @@ def command(*, code: str | None) -> int:
         return 0
     found = known.get(code.upper())
     if found is None:
-        raise UsageError(
-            f"there is no code `{code}`", code="U432", hint=did_you_mean(code.upper(), list(known), what="codes")
-        )
+        close = get_close_matches(code.upper(), known, n=1, cutoff=0.7)
+        hint = f"did you mean `{close[0]}`?" if close else "`podium explain` lists the codes"
+        raise UsageError(f"there is no code `{code}`", code="U432", hint=hint)
     title, text = found
     click.echo(f"{code.upper()}: {title}\n\n{text}")
     return 0

@@ -1,4 +1,4 @@
-"""What the store answers with."""
+"""What is known of runs afterwards: rows made from the journal, which the store gives and `analysis` reads."""
 
 from __future__ import annotations
 
@@ -73,15 +73,3 @@ class StepRow(msgspec.Struct, frozen=True):
     output: Any = None
     failure: Failure | None = None
     artifacts: dict[str, str] = {}
-
-
-class Deleted(msgspec.Struct, frozen=True):
-    """What `Store.delete_runs` removed.
-
-    Attributes:
-        runs: Ids of the runs.
-        freed_bytes: By how much the file shrank [byte].
-    """
-
-    runs: tuple[str, ...]
-    freed_bytes: int
