@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -122,18 +122,31 @@ class Session:
             sink.emit(row.id, records)
         return self._conduct(row.id, self.plan_of(row.id), sinks, lambda dispatcher: dispatcher.resume(records))
 
-    def rerun(self, run: str, *, sinks: Sequence[Sink] = ()) -> RunSummary:
+    def rerun(self, run: str, *, only: Collection[str] = (), sinks: Sequence[Sink] = ()) -> RunSummary:
         """Run what did not pass in an earlier run as a new run, which knows its parent.
+
+        Args:
+            run: Which run.
+            only: Of what did not pass, only these steps; by default all.
+            sinks: What shows the new run.
 
         Raises:
             NothingSelectedError: Everything passed.
-            UsageError: No such run (U411).
+            UsageError: No such run (U411), or no such step (U414).
         """
         row = self.store.run(run)
-        left = {step.name for step in self.plan_of(row.id).steps} - self._passed(row.id)
-        if not left:
-            raise NothingSelectedError(f"everything in run {row.id} passed, so there is nothing to run again")
-        summary = self.run(_only(self.plan_of(row.id), left), sinks=sinks, parent=row.id)
+        plan = self.plan_of(row.id)
+        for name in only:
+            if name not in {step.name for step in plan.steps}:
+                raise UsageError(f"run {row.id} has no step `{name}`", code="U414", hint="`podium show` lists them")
+        left = {step.name for step in plan.steps} - self._passed(row.id)
+        chosen = left & set(only) if only else left
+        if not chosen:
+            raise NothingSelectedError(
+                f"everything chosen in run {row.id} passed, so there is nothing to run again",
+                hint=f"`podium show {row.id}` shows it",
+            )
+        summary = self.run(_only(plan, chosen), sinks=sinks, parent=row.id)
         if summary.exit_code == ExitCode.PASSED and left - self._passed(summary.run):
             return msgspec.structs.replace(summary, exit_code=ExitCode.OUTSTANDING)
         return summary

@@ -65,9 +65,8 @@ def test_where_there_are_no_runs_stdout_stays_empty_and_stderr_says_so(mixed):
     for command in ("list", "stats"):
         ended = mixed(command, "--name", "other")
         assert (ended.output, "name `other`" in ended.errors) == ("", True)
-        ended = mixed(command, "--store", "empty.db")
-        assert (ended.output, "no runs yet" in ended.errors) == ("", True)
-    assert mixed("list", "--store", "empty.db", "--format", "json").json == []
+        mixed.refused(command, "--store", "absent.db", code=5, error="E517")
+    assert not (mixed.folder / "absent.db").exists()
 
 
 def test_show_a_run_by_its_id_its_ends_and_as_the_latest(mixed):
@@ -213,7 +212,7 @@ def test_export_writes_junit_and_logs(mixed):
     assert written[0] == "new/junit.xml"
     suite = ET.parse(mixed.folder / "new/junit.xml").getroot()[0]
     assert [suite.get(name) for name in ("tests", "failures", "errors")] == ["3", "1", "1"]
-    assert sorted(written[1:]) == ["logs/good.yaml.log.jsonl", "logs/sub__bad.yaml.log.jsonl"]
+    assert sorted(written[1:]) == ["logs/good.yaml.log.jsonl", "logs/sub/bad.yaml.log.jsonl"]
     lines = (mixed.folder / "logs/good.yaml.log.jsonl").read_text().splitlines()
     assert len([json.loads(line) for line in lines]) >= 10
 
@@ -225,6 +224,18 @@ def test_export_of_nothing_and_to_nowhere_is_refused(mixed):
     mixed.refused("export", "--logs", "file", code=5, error="E502")
     ended = mixed("export", "--campaign-json", "file", code=5)
     assert ended.errors.startswith("error[E50")
+
+
+def test_rerun_of_chosen_cases_leaves_the_others_outstanding(podium):
+    podium.write("scenarios/long.yaml", duration="1 h")
+    podium.write("scenarios/short.yaml", duration="10 s")
+    asked = ("--speed", "1000", "--parallel", "1", "--deadline", "1.5s", "--format", "json")
+    outcomes = podium("run", "scenarios", *asked, code=1).outcomes
+    assert outcomes["short.yaml"] == "cancelled", "it never began, as the longest goes first"
+    run = podium.runs()[0]["id"]
+    podium.refused("rerun", run, "other.yaml", error="U414")
+    ended = podium("rerun", run, "short.yaml", "--format", "json", code=6)
+    assert ended.outcomes == {"short.yaml": "passed"}
 
 
 # clean
@@ -367,7 +378,9 @@ def test_a_store_that_is_none_is_told(podium, command):
     (podium.folder / "text").write_text("just text")
     options = ["--older-than", "1d"] if command == "clean" else []
     podium.refused(command, *options, "--store", "text", code=5, error="E514")
-    podium.refused(command, *options, "--store", "text/below.db", code=5, error="E501")
+    podium.refused(command, *options, "--store", "text/below.db", code=5, error="E517")
+    scenario = podium.write("scenarios/a.yaml")
+    podium.refused("run", scenario, "--store", "text/below.db", code=5, error="E501")
     assert (podium.folder / "text").read_text() == "just text"
 
 

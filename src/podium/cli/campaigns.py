@@ -66,6 +66,10 @@ def planned(
     """
     if seed is not None and seeds is not None:
         raise UsageError("--seed and --seeds exclude each other", hint="--seeds gives every case each of its seeds")
+    assigned, swept = dict(map(parse_assignment, assignments)), _swept(sweeps)
+    both = sorted(assigned.keys() & swept.keys())
+    if both:
+        raise UsageError(f"`{both[0]}` is both set and swept", code="U422", hint="use one of --set and --sweep for it")
     campaign = plan_campaign(
         paths,
         CampaignOptions(
@@ -73,8 +77,8 @@ def planned(
             speed=None if math.isinf(speed) else speed,
             seed=seed,
             seeds=() if seeds is None else parse_seeds(seeds),
-            assignments=dict(map(parse_assignment, assignments)),
-            sweeps=_swept(sweeps),
+            assignments=assigned,
+            sweeps=swept,
             timeout=timeout,
             deadline=deadline,
             attempts=attempts,

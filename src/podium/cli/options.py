@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from podium.errors import StoreError
 from podium.model.units import UnitError, parse_duration_ns, parse_quantity
 
 
@@ -65,9 +66,19 @@ def _refused(error: UnitError) -> click.BadParameter:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-store_option: Decorator = click.option(
-    "--store", type=click.Path(path_type=Path), help="File of the store; by default .podium/podium.db of the project."
+
+def _there(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and not path.exists():
+        raise StoreError(f"there is no store {path}", code="E517", hint="`podium run --store` makes one")
+    return path
+
+
+_STORE_HELP = "File of the store; by default .podium/podium.db of the project."
+store_option: Decorator = click.option("--store", type=click.Path(path_type=Path), help=_STORE_HELP)
+known_store_option: Decorator = click.option(
+    "--store", type=click.Path(path_type=Path), callback=_there, help=_STORE_HELP
 )
+"""For commands that only read: a path that does not exist is a mistake."""
 run_argument: Decorator = click.argument("run", default="latest")
 
 

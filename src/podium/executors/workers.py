@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 
 from podium.executors.wire import Frames, Reported, Task, frame
-from podium.protocols import Attempt, Lost, Progressed, Report, ReportTo
+from podium.protocols import Attempt, Finished, Lost, Progressed, Report, ReportTo
 from podium.runtime.process_group import ProcessGroup, describe_exit
 
 
@@ -116,7 +116,7 @@ class WorkerPool:
             return
         del self._busy[token]
         worker.attempt = worker.report = None
-        if worker.stopping:
+        if worker.stopping or _ran_out_of_memory(report):
             self._release(worker)
         else:
             self._idle.append(worker)
@@ -157,3 +157,8 @@ class WorkerPool:
         worker.group.kill()
         worker.connection.close()
         worker.group.close()
+
+
+def _ran_out_of_memory(report: Report) -> bool:
+    """Return whether a process is of no further use: what it allocated is not given back."""
+    return isinstance(report, Finished) and report.failure is not None and report.failure.type == "MemoryError"

@@ -259,7 +259,7 @@ def monitor_of(criterion: Criterion, read: Signal) -> Monitor:
 def condition(criterion: Criterion) -> str:
     """Return the condition in words, in the signal's own unit."""
     threshold = criterion.threshold
-    value = threshold.value if isinstance(threshold.value, str) else f"{threshold.value:g}"
+    value = threshold.value if isinstance(threshold.value, str) else f"{threshold.value:.12g}"
     unit = unit_of(threshold.signal.partition(".")[2])
     return f"{threshold.signal} {threshold.op} {value} {unit}".rstrip()
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from podium.cli.options import duration, store_option
+from podium.cli.options import duration, known_store_option
 from podium.cli.words import numbered
 from podium.session import Session
 
 
 @click.command("clean")
 @click.option("--older-than", type=duration, required=True, help="Age from which runs are deleted, such as 30d.")
-@store_option
+@known_store_option
 def command(*, older_than: float, store: Path | None) -> int:
     """Delete runs that began longer ago than --older-than; a run that is still running stays."""
     with Session.open(store) as session:

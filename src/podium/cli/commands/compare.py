@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from podium.analysis.comparison import CriterionChange, StepChange, compare
-from podium.cli.options import format_option, store_option
+from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json
 from podium.cli.words import numbered
 from podium.errors import ExitCode, UsageError
@@ -19,7 +19,7 @@ from podium.sinks.tally import short_id
 @click.argument("baseline")
 @click.argument("current", default="latest")
 @format_option("text", "json")
-@store_option
+@known_store_option
 def command(*, baseline: str, current: str, format_: str, store: Path | None) -> int:
     """What changed from the run BASELINE to the run CURRENT: verdicts, margins, durations.
 

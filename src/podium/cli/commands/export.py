@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from podium.cli.campaigns import write_campaign_json, write_logs
-from podium.cli.options import run_argument, store_option
+from podium.cli.options import known_store_option, run_argument
 from podium.errors import UsageError
 from podium.session import Session
 
@@ -17,7 +17,7 @@ from podium.session import Session
 @click.option("--campaign-json", type=click.Path(path_type=Path), help="Folder for campaign_ID.json.")
 @click.option("--junit", type=click.Path(path_type=Path), help="File for JUnit XML.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Folder for one log per case: a line per second.")
-@store_option
+@known_store_option
 def command(*, run: str, campaign_json: Path | None, junit: Path | None, logs: Path | None, store: Path | None) -> int:
     """Write RUN as campaign JSON, JUnit XML or logs; prints the files it wrote.
 

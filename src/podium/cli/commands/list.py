@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from podium.cli.options import format_option, store_option
+from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json, print_table, say
 from podium.cli.words import counts_in_words, local_time, no_runs, numbered, outcome_of
 from podium.session import Session
@@ -18,7 +18,7 @@ from podium.sinks.tally import short_id
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
 @click.option("--name", help="Only runs of this name.")
 @format_option("text", "json")
-@store_option
+@known_store_option
 def command(*, limit: int, name: str | None, format_: str, store: Path | None) -> int:
     """List runs, newest first."""
     with Session.open(store) as session:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from podium.cli.options import format_option, run_argument, store_option
+from podium.cli.options import format_option, known_store_option, run_argument
 from podium.cli.output import sinks_for
 from podium.session import Session
 
@@ -15,7 +15,7 @@ from podium.session import Session
 @run_argument
 @click.option("-v", "--verbose", is_flag=True, help="Say everything about what did not pass.")
 @format_option("text", "json", "jsonl")
-@store_option
+@known_store_option
 def command(*, run: str, verbose: bool, format_: str, store: Path | None) -> int:
     """Show RUN again from its record; nothing runs. `--format jsonl` prints every event."""
     with Session.open(store) as session:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from podium.cli.options import format_option, run_argument, store_option
+from podium.cli.options import format_option, known_store_option, run_argument
 from podium.cli.output import sinks_for
 from podium.session import Session
 
@@ -15,7 +15,7 @@ from podium.session import Session
 @run_argument
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML to this file.")
 @format_option("text", "json", "jsonl")
-@store_option
+@known_store_option
 def command(*, run: str, junit: Path | None, format_: str, store: Path | None) -> int:
     """Continue RUN, which was killed or cancelled; nothing that passed runs again.
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from podium.cli.options import format_option, run_argument, store_option
+from podium.cli.options import format_option, known_store_option, run_argument
 from podium.cli.output import print_json, print_table
 from podium.cli.words import counts_in_words, local_time, outcome_of
 from podium.errors import UsageError
@@ -22,7 +22,7 @@ from podium.store import RunRow, StepRow
 @run_argument
 @click.argument("case", required=False)
 @format_option("text", "json")
-@store_option
+@known_store_option
 def command(*, run: str, case: str | None, format_: str, store: Path | None) -> int:
     """Show RUN, or one CASE of it with its criteria, timeline and latencies."""
     with Session.open(store) as session:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from podium.analysis.statistics import summarise
-from podium.cli.options import format_option, store_option
+from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json, print_table, say
 from podium.cli.words import counts_in_words, no_runs
 from podium.session import Session
@@ -17,7 +17,7 @@ from podium.session import Session
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Over how many runs.")
 @click.option("--name", help="Only runs of this name.")
 @format_option("text", "json")
-@store_option
+@known_store_option
 def command(*, limit: int, name: str | None, format_: str, store: Path | None) -> int:
     """Pass rates, durations, margins and flaky cases over the latest runs."""
     with Session.open(store) as session:
