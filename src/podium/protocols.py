@@ -14,6 +14,9 @@ import msgspec
 
 from podium.events import AnyEvent, Failure, Outcome
 
+LARGEST_BLOB = 1 << 29
+"""Largest artifact that is stored [byte]."""
+
 
 def content_digest(data: bytes) -> str:
     """Return the name under which a blob is stored: 32 hex digits of BLAKE2b."""
@@ -134,7 +137,8 @@ class Journal(Protocol):
         """Write events at `first_seq`, `first_seq + 1`, … and blobs by digest, all or nothing; durable on return.
 
         Raises:
-            StoreError: Another process has written at one of these positions (code E511), or the store fails.
+            StoreError: Another process has written at one of these positions, or they would leave a gap (code E511), or
+                the store fails.
         """
         ...
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
-import signal
 import socket
-import threading
-from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,19 +16,24 @@ import psutil
 
 from podium.engine import Dispatcher, LoopClock
 from podium.engine import RunSummary as EngineSummary
-from podium.errors import ExitCode, NothingSelectedError, UsageError
+from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, UsageError
 from podium.events import Outcome
 from podium.executors.inline import InlineExecutor
 from podium.executors.invalid import refuse
 from podium.executors.workers import WorkerPool
 from podium.plan.graph import Plan
-from podium.protocols import Executor, Sink
+from podium.protocols import Executor, Record, Sink
 from podium.runtime import ownership
 from podium.runtime.guard import Guard
+from podium.runtime.interrupts import Interrupts
 from podium.store import Deleted, Durability, RunRow, Store, new_run_id
 
 _WORKER_TARGETS = {"simulation": "podium.executors.simulation:run_case"}
 _INLINE_FUNCTIONS = {"invalid": refuse}
+_DESCRIPTORS = 64
+_DESCRIPTORS_PER_WORKER = 4
+
+_log = logging.getLogger("podium.session")
 
 
 class RunSummary(msgspec.Struct, frozen=True):
@@ -84,10 +88,23 @@ class Session:
         """Close it."""
         self.close()
 
-    def run(self, plan: Plan, *, sinks: Sequence[Sink] = (), parent: str | None = None) -> RunSummary:
+    def run(
+        self,
+        plan: Plan,
+        *,
+        sinks: Sequence[Sink] = (),
+        parent: str | None = None,
+        interrupts: Interrupts | None = None,
+    ) -> RunSummary:
         """Run a plan to its end and return how it ended.
 
         Ctrl-C once: nothing new starts and running attempts are asked to stop; twice: they are killed.
+
+        Args:
+            plan: What to run.
+            sinks: Who is shown what happens; closed at the end.
+            parent: The run this one reruns.
+            interrupts: Through which other threads may interrupt the run.
 
         Raises:
             NothingSelectedError: The plan has no steps.
@@ -96,12 +113,20 @@ class Session:
         if not plan.steps:
             raise NothingSelectedError("the plan has no steps, so there is nothing to run")
         plan = self._with_expected_durations(plan)
-        return self._conduct(new_run_id(), plan, sinks, lambda dispatcher: dispatcher.run(), parent=parent)
+        return self._conduct(
+            new_run_id(), plan, sinks, lambda dispatcher: dispatcher.run(), parent=parent, interrupts=interrupts
+        )
 
-    def resume(self, run: str, *, sinks: Sequence[Sink] = ()) -> RunSummary:
+    def resume(self, run: str, *, sinks: Sequence[Sink] = (), take_over: bool = False) -> RunSummary:
         """Continue a run whose process died or that was cancelled; nothing that passed runs again.
 
         Sinks see the whole record of the run: first what is there, then what is added.
+
+        Args:
+            run: Which run.
+            sinks: Who is shown what happens; closed at the end.
+            take_over: Continue even if the run seems to be running in another process, such as one on a machine that
+                is gone; should that process live after all, one of the two ends with E511.
 
         Raises:
             UsageError: No such run (U411), it is still running (U412), or it is finished (U413).
@@ -113,14 +138,15 @@ class Session:
                 code="U413",
                 hint=f"`podium rerun {row.id}` runs what did not pass as a new run",
             )
-        if row.outcome is None and _is_alive(row.engine):
+        if row.outcome is None and _is_alive(row.engine) and not take_over:
             raise UsageError(
-                f"run {row.id} is still running, in process {row.engine}", code="U412", hint="stop that process first"
+                f"run {row.id} is still running, in process {row.engine}",
+                code="U412",
+                hint="stop that process first; if its machine is gone, use --take-over",
             )
         records = list(self.store.read(row.id))
-        for sink in sinks:
-            sink.emit(row.id, records)
-        return self._conduct(row.id, self.plan_of(row.id), sinks, lambda dispatcher: dispatcher.resume(records))
+        shown = _show(sinks, row.id, records)
+        return self._conduct(row.id, self.plan_of(row.id), shown, lambda dispatcher: dispatcher.resume(records))
 
     def rerun(self, run: str, *, only: Collection[str] = (), sinks: Sequence[Sink] = ()) -> RunSummary:
         """Run what did not pass in an earlier run as a new run, which knows its parent.
@@ -159,9 +185,7 @@ class Session:
         """
         row = self.store.run(run)
         records = list(self.store.read(row.id))
-        for sink in sinks:
-            sink.emit(row.id, records)
-            sink.close()
+        _close(_show(sinks, row.id, records))
 
     def is_running(self, row: RunRow) -> bool:
         """Return whether an unfinished run has a living process; one on another machine counts as living."""
@@ -203,13 +227,16 @@ class Session:
         drive: Callable[[Dispatcher], Awaitable[EngineSummary]],
         *,
         parent: str | None = None,
+        interrupts: Interrupts | None = None,
     ) -> RunSummary:
         if any(not _is_alive(row.engine) for row in self.store.unfinished()):
             ownership.reap_orphans()
-        interrupts: list[str] = []
+        _provide_descriptors(plan)
+        interrupts = interrupts or Interrupts()
+        label = ownership.label(run)
 
         async def conduct() -> EngineSummary:
-            executors = _executors(plan)
+            executors = _executors(plan, label)
             dispatcher = Dispatcher(
                 run,
                 plan,
@@ -220,31 +247,32 @@ class Session:
                 engine=f"{socket.gethostname()}:{ownership.identity()}",
                 parent=parent,
             )
+            interrupts.bind(lambda why, force: dispatcher.cancel(who="user", why=why, force=force))
             try:
-                with _signals(dispatcher, interrupts):
-                    return await drive(dispatcher)
+                return await drive(dispatcher)
             finally:
+                interrupts.unbind()
                 for executor in {id(executor): executor for executor in executors.values()}.values():
                     await executor.close()
 
-        try:
-            with Guard() if _needs_guard(plan) else contextlib.nullcontext():
-                summary = asyncio.run(conduct())
-        finally:
-            for sink in sinks:
-                sink.close()
+        with interrupts:
+            try:
+                with Guard(label) if _needs_guard(plan) else contextlib.nullcontext():
+                    summary = asyncio.run(conduct())
+            finally:
+                _close(sinks)
         return RunSummary(
             run=run,
             outcome=summary.outcome,
             counts=summary.counts,
             duration=summary.duration,
-            exit_code=_exit_code(summary, interrupted=bool(interrupts)),
-            interrupted=bool(interrupts),
+            exit_code=_exit_code(summary, interrupted=bool(interrupts.names)),
+            interrupted=bool(interrupts.names),
         )
 
 
-def _executors(plan: Plan) -> dict[str, Executor]:
-    workers = WorkerPool(_WORKER_TARGETS, memory_bytes=_memory_limit(plan))
+def _executors(plan: Plan, label: str) -> dict[str, Executor]:
+    workers = WorkerPool(_WORKER_TARGETS, memory_bytes=_memory_limit(plan), owner=label)
     inline = InlineExecutor(_INLINE_FUNCTIONS)
     return {**dict.fromkeys(_WORKER_TARGETS, workers), **dict.fromkeys(_INLINE_FUNCTIONS, inline)}
 
@@ -283,23 +311,54 @@ def _is_alive(engine: str) -> bool:
     return host != socket.gethostname() or ownership.is_alive(identity)
 
 
-@contextlib.contextmanager
-def _signals(dispatcher: Dispatcher, interrupts: list[str]) -> Generator[None]:
-    """Turn Ctrl-C and SIGTERM into a cancellation of the run; the second one kills."""
-    if threading.current_thread() is not threading.main_thread() or os.name != "posix":
-        yield
+def _close(sinks: Sequence[Sink]) -> None:
+    """Close every sink; then raise what the first that failed has to tell a person.
+
+    Raises:
+        PodiumError: A file could not be written, for example.
+    """
+    told: PodiumError | None = None
+    for sink in sinks:
+        try:
+            sink.close()
+        except PodiumError as error:
+            told = told or error
+        except Exception:  # noqa: BLE001 (the run is over and its summary counts)
+            _log.warning("%s raised while it was closed", type(sink).__name__, exc_info=True)
+    if told is not None:
+        raise told
+
+
+def _show(sinks: Sequence[Sink], run: str, records: Sequence[Record]) -> list[Sink]:
+    """Show records that are there already, and return the sinks that did not raise."""
+    shown: list[Sink] = []
+    for sink in sinks:
+        try:
+            sink.emit(run, records)
+            shown.append(sink)
+        except Exception:  # noqa: BLE001 (whatever a sink raises, the run goes on)
+            _log.warning("%s raised and is left out from here on", type(sink).__name__, exc_info=True)
+    return shown
+
+
+def _provide_descriptors(plan: Plan) -> None:
+    """Raise the limit of open files if so many workers need it.
+
+    Raises:
+        EnvironmentProblemError: The limit cannot be raised that far (E503).
+    """
+    if not _needs_guard(plan) or os.name != "posix":
         return
-    loop = asyncio.get_running_loop()
+    import resource  # noqa: PLC0415  (absent on Windows)
 
-    def interrupt(name: str) -> None:
-        interrupts.append(name)
-        dispatcher.cancel(who="user", why=f"interrupted by {name}", force=len(interrupts) > 1)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, interrupt, number.name)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+    needed = _DESCRIPTORS + _DESCRIPTORS_PER_WORKER * min(plan.slots, len(plan.steps))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise EnvironmentProblemError(
+            f"{plan.slots} workers need {needed} open files, and this process may have {hard}",
+            code="E503",
+            hint="use a smaller --parallel, or raise the limit (ulimit -n)",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

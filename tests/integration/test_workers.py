@@ -59,7 +59,7 @@ class Bench:
 
 def with_pool(body, **options):
     async def main():
-        pool = WorkerPool(TARGETS, **options)
+        pool = WorkerPool(TARGETS, import_from=[os.getcwd()], **options)
         try:
             return await body(Bench(pool))
         finally:
@@ -200,18 +200,20 @@ def test_closing_the_pool_leaves_no_process():
 
 
 OWNER = """
-import asyncio, contextlib, sys
+import asyncio, os, sys
+from podium.runtime import ownership
 from podium.executors.workers import WorkerPool
 from podium.protocols import Attempt, Work
 from podium.runtime.guard import Guard
 async def main():
-    pool = WorkerPool({"leaves": "tests.integration.targets:leaves_children"})
+    targets = {"leaves": "tests.integration.targets:leaves_children"}
+    pool = WorkerPool(targets, owner=ownership.label("run"), import_from=[os.getcwd()])
     attempt = Attempt("run", "step", 1, 1, Work("leaves"), "key")
     pool.start(attempt, lambda token, report: print(guard.pid, report.message, flush=True))
     await asyncio.sleep(600)
 class NoGuard:
     pid = 0
-guard = Guard() if sys.argv[1] == "guarded" else NoGuard()
+guard = Guard(ownership.label('run')) if sys.argv[1] == "guarded" else NoGuard()
 asyncio.run(main())
 """
 

@@ -22,6 +22,7 @@ from podium.errors import PodiumError
 from podium.model.loading import load_scenario
 from podium.model.scenario import Scenario
 from podium.plan.campaign import CampaignOptions, discover, plan_campaign
+from podium.runtime.interrupts import Interrupts
 from podium.session import Session
 from podium.store import RunRow, StepRow
 
@@ -133,7 +134,7 @@ class ScenarioOrchestrator:
         run = None
         if there:
             options = CampaignOptions(parallel=parallel, speed=speed)
-            found, row, steps = await asyncio.to_thread(_execute, there, options, self._store)
+            found, row, steps = await _in_thread(there, options, self._store)
             results |= found
             run = (row, steps)
         if verbose:
@@ -154,13 +155,27 @@ async def execute_all_scenarios(parallel: int = 3, speed: float | None = 20.0) -
     return await ScenarioOrchestrator().run_all_scenarios(parallel, speed)
 
 
-def _execute(
+async def _in_thread(
     paths: Sequence[str | Path], options: CampaignOptions, store: Path | None
+) -> tuple[dict[str, dict[str, Any]], RunRow, list[StepRow]]:
+    """Run in a thread, as the session has a loop of its own; a cancellation ends the run before it goes on."""
+    interrupts = Interrupts()
+    running = asyncio.ensure_future(asyncio.to_thread(_execute, paths, options, store, interrupts))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        interrupts.request("a cancellation")
+        await asyncio.wait([running])
+        raise
+
+
+def _execute(
+    paths: Sequence[str | Path], options: CampaignOptions, store: Path | None, interrupts: Interrupts
 ) -> tuple[dict[str, dict[str, Any]], RunRow, list[StepRow]]:
     campaign = plan_campaign(paths, options)
     files = {step.name: step.labels["file"] for step in campaign.plan.steps}
     with Session.open(store) as session:
-        summary = session.run(campaign.plan)
+        summary = session.run(campaign.plan, interrupts=interrupts)
         steps = session.store.steps(summary.run)
         results = {step.name: scenario_result(session.store, step, files[step.name]) for step in steps}
         return results, session.store.run(summary.run), steps

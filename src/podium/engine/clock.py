@@ -23,9 +23,12 @@ class LoopClock:
 
     async def wait(self, until: float | None) -> None:
         """Return at `until` [s], or when `wake` is called, whichever is first; lets other tasks run in any case."""
-        if self._woken or (until is not None and until <= time.monotonic()):
+        overdue = until is not None and until <= time.monotonic()
+        if self._woken or overdue:
             self._woken = False
             await asyncio.sleep(0)
+            if overdue:  # what came in meanwhile is read only now, and counts before a timer does
+                await asyncio.sleep(0)
             return
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()

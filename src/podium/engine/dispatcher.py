@@ -45,6 +45,7 @@ from podium.events import (
 )
 from podium.plan.graph import Plan
 from podium.protocols import (
+    LARGEST_BLOB,
     Attempt,
     Clock,
     Executor,
@@ -236,11 +237,11 @@ class Dispatcher:
         return RunSummary(self._run, finished.outcome, finished.counts, finished.duration)
 
     def _turn(self) -> None:
-        while self._cancels:
-            self._take_cancel(*self._cancels.popleft())
         for _ in range(len(self._reports)):
             token, report = self._reports.popleft()
             self._take_report(token, report)
+        while self._cancels:
+            self._take_cancel(*self._cancels.popleft())
         self._fire_timers()
         self._admit_unblocked()
         if self._state.cancel is None:
@@ -284,7 +285,10 @@ class Dispatcher:
         stops, self._stops = self._stops, []
         for running, force in stops:
             if running.token in self._running:
-                running.executor.stop(running.token, force=force)
+                try:
+                    running.executor.stop(running.token, force=force)
+                except Exception:  # noqa: BLE001 (the others are stopped in any case)
+                    _log.exception("executor could not stop `%s`", running.state.step.name)
 
     def _report(self, token: int, report: Report) -> None:
         self._reports.append((token, report))
@@ -366,6 +370,7 @@ class Dispatcher:
         )
 
     def _attempt_finished(self, running: _Running, report: Finished) -> None:
+        report = _storable(report)
         digests: dict[str, str] = {}
         for name, data in report.artifacts.items():
             digests[name] = content_digest(data)
@@ -397,8 +402,8 @@ class Dispatcher:
                 self._finish_step(state, ended.outcome)
         elif cancel is not None:
             self._finish_step(state, "cancelled", cancel.why)
-        elif state.losses >= policy.losses:
-            reason = ended.reason if ended is not None else ""
+        elif ended is not None and ended.by == "worker" and state.losses >= policy.losses:
+            reason = ended.reason
             self._finish_step(state, "errored", f"lost its worker {state.losses} times, last: {reason}")
         else:
             self._schedule_attempt(state, "lost")
@@ -423,7 +428,7 @@ class Dispatcher:
         self._wait_for_attempt(state)
 
     def _wait_for_attempt(self, state: StepState) -> None:
-        left = (state.not_before_us - self._clock.wall_us()) / 1e6
+        left = min(state.delay, (state.not_before_us - self._clock.wall_us()) / 1e6)  # whatever the clock was set to
         if left <= 0:
             self._scheduler.offer(state.index)
         else:
@@ -469,6 +474,8 @@ class Dispatcher:
             self._stop(running, reason, force=force)
 
     def _deadline_passed(self) -> None:
+        if self._state.cancel is not None:
+            return
         self._take_cancel("deadline", f"the run's deadline of {self._plan.deadline:g} s passed", force=False)
 
     def _stop(self, running: _Running, reason: StopReason, *, force: bool = False) -> None:
@@ -498,6 +505,20 @@ class Dispatcher:
         now = self._clock.monotonic()
         while self._timers and self._timers[0][0] <= now:
             heappop(self._timers)[2]()
+
+
+def _storable(report: Finished) -> Finished:
+    """Return the report, or an error if its output is no JSON or an artifact too large, so that others are not lost."""
+    try:
+        if report.output is not None:
+            msgspec.json.encode(report.output)
+    except (TypeError, ValueError, RecursionError) as error:
+        return Finished("errored", failure=Failure("NoJson", f"the output is no JSON value: {error}"))
+    for name, data in report.artifacts.items():
+        if len(data) > LARGEST_BLOB:
+            text = f"the artifact `{name}` has {len(data)} bytes, more than {LARGEST_BLOB}"
+            return Finished("errored", report.output, Failure("ArtifactTooLarge", text))
+    return report
 
 
 def _after_stop(running: _Running, report: Finished | Lost) -> Finished:

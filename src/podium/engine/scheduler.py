@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from heapq import heappop, heappush
 
 from podium.plan.graph import Plan, dependents_of, topological
@@ -23,12 +24,13 @@ class Scheduler:
     def __init__(self, plan: Plan) -> None:
         self._steps = plan.steps
         self._free_slots = plan.slots
-        self._free = dict(plan.capacities)
+        self._free = {name: _exact(amount) for name, amount in plan.capacities.items()}
         self._rank = _remaining_path(plan)
         self._heap: list[tuple[float, int]] = []
         self._queued: set[int] = set()
         self._held: dict[str, list[tuple[float, int]]] = {}
         self._wave, self._open_waves = _waves(plan) if plan.strict_waves else ({}, [])
+        self._first_open = 0
         self._later: dict[int, list[int]] = {}
 
     def offer(self, index: int) -> None:
@@ -58,7 +60,7 @@ class Scheduler:
                     heappush(self._held.setdefault(short, []), entry)
                     continue
                 for name, amount in resources.items():
-                    self._free[name] -= amount
+                    self._free[name] -= _exact(amount)
             self._queued.remove(index)
             self._free_slots -= 1
             yield index
@@ -67,7 +69,7 @@ class Scheduler:
         """Give back the slot and the resources of a step whose attempt is over."""
         self._free_slots += 1
         for name, amount in self._steps[index].resources.items():
-            self._free[name] += amount
+            self._free[name] += _exact(amount)
             for entry in self._held.pop(name, ()):
                 heappush(self._heap, entry)
 
@@ -83,12 +85,19 @@ class Scheduler:
 
     def _short_of(self, resources: dict[str, float]) -> str | None:
         for name, amount in resources.items():
-            if name in self._held or self._free[name] < amount:
+            if name in self._held or self._free[name] < _exact(amount):
                 return name
         return None
 
     def _current_wave(self) -> int:
-        return next((wave for wave, left in enumerate(self._open_waves) if left), len(self._open_waves))
+        while self._first_open < len(self._open_waves) and not self._open_waves[self._first_open]:
+            self._first_open += 1
+        return self._first_open
+
+
+def _exact(amount: float) -> Decimal:
+    """Return an amount as it was written, so that three times 0.1 is given back as 0.3."""
+    return Decimal(repr(amount))
 
 
 def _remaining_path(plan: Plan) -> list[float]:

@@ -50,12 +50,13 @@ class StepState:
         token: Fencing token of the attempt under way, 0 if none is.
         ended: How the last attempt ended, until what follows is decided.
         not_before_us: While waiting: when the next attempt may start [us since the Unix epoch].
+        delay: While waiting: for how long [s].
         outcome: How the step ended.
     """
 
     __slots__ = (
-        "attempts", "ended", "failures", "index", "losses", "missing", "not_before_us", "outcome", "phase", "step",
-        "token",
+        "attempts", "delay", "ended", "failures", "index", "losses", "missing", "not_before_us", "outcome", "phase",
+        "step", "token",
     )  # fmt: skip
 
     def __init__(self, step: Step, index: int) -> None:
@@ -69,6 +70,7 @@ class StepState:
         self.token = 0
         self.ended: AttemptFinished | AttemptLost | None = None
         self.not_before_us = 0
+        self.delay = 0.0
         self.outcome: Outcome | None = None
 
 
@@ -144,13 +146,14 @@ class RunState:
         self._unblock(cancelled)
 
     def _cancel_requested(self, event: CancelRequested) -> None:
-        self.cancel = event
+        self.cancel = self.cancel or event  # the first says why
 
     def _attempt_scheduled(self, event: AttemptScheduled) -> None:
         state = self.steps[event.step]
         state.phase = "waiting"
         state.ended = None
         state.not_before_us = event.not_before_us
+        state.delay = event.delay
 
     def _attempt_started(self, event: AttemptStarted) -> None:
         state = self.steps[event.step]

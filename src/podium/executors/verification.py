@@ -52,7 +52,7 @@ def verify(scenario: Scenario, *, pythons: tuple[str, str] = (sys.executable, sy
         traces = [Path(folder) / name for name in ("first", "second")]
         running = [
             subprocess.Popen(
-                [python, "-m", __name__, str(definition), str(trace)],
+                [python, "-P", "-m", __name__, str(definition), str(trace)],
                 env={**os.environ, "PYTHONHASHSEED": str(number)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

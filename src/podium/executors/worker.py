@@ -1,7 +1,7 @@
 """A worker process: carries out one task after another, and never outlives the process that started it.
 
-Run as `python -m podium.executors.worker FD`. The main thread runs tasks; a second thread reads the socket, and
-kills the whole process group when the other end is gone. SIGTERM ends the task under way with `cancelled`.
+Run as `python -P -m podium.executors.worker FD [IMPORT_FROM…]`. The main thread runs tasks; a second thread reads the
+socket, and kills the whole process group when the other end is gone. SIGTERM ends the task under way with `cancelled`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import queue
 import signal
 import socket
+import struct
 import sys
 import threading
 import traceback
@@ -21,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 from podium.errors import PodiumError
-from podium.events import Failure
+from podium.events import OUTCOMES, Failure
 from podium.executors.wire import Frames, Reported, Task, frame
 from podium.protocols import Finished, Progressed
 
@@ -44,7 +45,9 @@ class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
-        self._busy = False
+        self._sending = threading.Lock()
+        self._interruptible = False
+        self._stop_wanted = False
 
     def run(self) -> None:
         """Carry out tasks until the process is ended."""
@@ -52,28 +55,35 @@ class Worker:
         signal.signal(signal.SIGTERM, self._terminated)
         while True:
             task = self._tasks.get()
-            self._send(task.token, self._carry_out(task))
+            result = self._carry_out(task)
+            self._send(_framed(task.token, result))
 
     def _carry_out(self, task: Task) -> Finished:
         def progress(done: float | None, message: str) -> None:
-            self._send(task.token, Progressed(done, message))
+            data = frame(Reported(task.token, Progressed(done, _encodable(message))))
+            if threading.current_thread() is not threading.main_thread():
+                self._send(data)
+                return
+            self._interruptible = False  # a stop must not tear a message apart
+            self._send(data)
+            self._become_interruptible()
 
         try:
             with _environment(task.env), _address_space(task.memory_bytes):
                 target = _load(task.target)
-                self._busy = True
                 try:
+                    self._become_interruptible()
                     return target(task.payload, progress)
                 finally:
-                    self._busy = False
+                    self._interruptible = False
         except _Stopped:
             return Finished("cancelled", failure=Failure("Cancelled", "asked to stop"))
         except MemoryError:
             limit = "memory" if task.memory_bytes is None else f"its {task.memory_bytes / 2**20:.0f} MiB of memory"
             return Finished("errored", failure=Failure("MemoryError", f"needed more than {limit}"))
         except Exception as error:  # noqa: BLE001 (whatever a task raises is its result)
-            text = _in_words(error)
-            return Finished("errored", failure=Failure(type(error).__name__, text, traceback.format_exc()))
+            details = _encodable(traceback.format_exc())
+            return Finished("errored", failure=Failure(type(error).__name__, _encodable(_in_words(error)), details))
 
     def _read(self) -> None:
         frames = Frames(Task)
@@ -83,13 +93,39 @@ class Worker:
                     self._tasks.put(task)
         os.killpg(0, signal.SIGKILL)
 
-    def _send(self, token: int, report: Finished | Progressed) -> None:
-        self._connection.sendall(frame(Reported(token, report)))
+    def _send(self, data: bytes) -> None:
+        with self._sending:  # a task may report progress from a thread of its own
+            self._connection.sendall(data)
+
+    def _become_interruptible(self) -> None:
+        self._interruptible = True
+        if self._stop_wanted:
+            raise _Stopped
 
     def _terminated(self, _number: int, _frame: FrameType | None) -> None:
-        if self._busy:
-            self._busy = False
+        self._stop_wanted = True
+        if self._interruptible:
+            self._interruptible = False
             raise _Stopped
+
+
+def _framed(token: int, result: Any) -> bytes:
+    """Return the message that carries a result; what cannot be sent is an error of the task."""
+    if not isinstance(result, Finished) or result.outcome not in OUTCOMES:
+        result = _no_result(repr(result)[:200])
+    try:
+        return frame(Reported(token, result))
+    except (TypeError, ValueError, OverflowError, struct.error) as error:
+        return frame(Reported(token, _no_result(_in_words(error))))
+
+
+def _no_result(why: str) -> Finished:
+    return Finished("errored", failure=Failure("NoResult", _encodable(f"returned what is no result: {why}")))
+
+
+def _encodable(text: str) -> str:
+    """Return a text that can be sent, with lone surrogates as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _in_words(error: Exception) -> str:
@@ -125,7 +161,8 @@ def _address_space(limit: int | None) -> Generator[None]:
     import resource  # noqa: PLC0415  (absent on Windows, where no limit is set)
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    allowed = limit if before[1] == resource.RLIM_INFINITY else min(limit, before[1])
+    resource.setrlimit(resource.RLIMIT_AS, (allowed, before[1]))
     try:
         yield
     finally:
@@ -133,8 +170,9 @@ def _address_space(limit: int | None) -> Generator[None]:
 
 
 def main() -> None:
-    """Start the worker on the socket whose descriptor is the first argument."""
+    """Start the worker on the socket whose descriptor is the first argument; the others are import directories."""
     faulthandler.enable()
+    sys.path.extend(sys.argv[2:])
     Worker(socket.socket(fileno=int(sys.argv[1]))).run()
 
 

@@ -11,7 +11,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from podium.executors.wire import Frames, Reported, Task, frame
 from podium.protocols import Attempt, Finished, Lost, Progressed, Report, ReportTo
@@ -21,21 +23,46 @@ from podium.runtime.process_group import ProcessGroup, describe_exit
 class _Worker:
     """The parent's side of one worker process."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str | None, import_from: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             fd = theirs.fileno()
-            self.group = ProcessGroup(
-                [sys.executable, "-m", "podium.executors.worker", str(fd)],
-                env={"PYTHONFAULTHANDLER": "1"},
-                pass_fds=[fd],
-            )
+            try:
+                self.group = ProcessGroup(
+                    [sys.executable, "-P", "-m", "podium.executors.worker", str(fd), *import_from],
+                    env={"PYTHONFAULTHANDLER": "1"},
+                    pass_fds=[fd],
+                    owner=owner,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        ours.setblocking(False)  # noqa: FBT003 (the socket's own signature)
         self.connection = ours
         self.frames = Frames(Reported)
         self.exit_fd = os.pidfd_open(self.group.pid) if hasattr(os, "pidfd_open") else None
         self.attempt: Attempt | None = None
         self.report: ReportTo | None = None
         self.stopping = False
+        self.used = False
+        self._unsent = bytearray()
+
+    def send(self, data: bytes) -> None:
+        """Send without ever waiting: what the socket does not take goes when it can."""
+        self._unsent += data
+        asyncio.get_running_loop().add_writer(self.connection.fileno(), self._flush)
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            sent = self.connection.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError:  # its end is noticed by the reader
+            sent = len(self._unsent)
+        del self._unsent[:sent]
+        if not self._unsent:
+            asyncio.get_running_loop().remove_writer(self.connection.fileno())
 
 
 class WorkerPool:
@@ -46,28 +73,40 @@ class WorkerPool:
     Args:
         targets: Kind of work to the function that does it, as `module:name`.
         memory_bytes: Address space one task may use; None: no limit.
+        owner: Label of the processes, see `podium.runtime.ownership`; by default this process.
+        import_from: Directories the functions may be imported from, searched last.
     """
 
-    def __init__(self, targets: Mapping[str, str], *, memory_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, str],
+        *,
+        memory_bytes: int | None = None,
+        owner: str | None = None,
+        import_from: Sequence[str] = (),
+    ) -> None:
         self._targets = dict(targets)
         self._memory_bytes = memory_bytes
+        self._owner = owner
+        self._import_from = tuple(import_from)
         self._idle: list[_Worker] = []
         self._busy: dict[int, _Worker] = {}
 
     def start(self, attempt: Attempt, report: ReportTo) -> None:
         """Hand the attempt to an idle worker, or to a new one."""
+        task = frame(
+            Task(
+                token=attempt.token,
+                target=self._targets[attempt.work.kind],
+                payload=attempt.work.payload,
+                memory_bytes=self._memory_bytes,
+                env={"PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key},
+            )
+        )
         worker = self._idle.pop() if self._idle else self._spawn()
         worker.attempt, worker.report = attempt, report
         self._busy[attempt.token] = worker
-        task = Task(
-            token=attempt.token,
-            target=self._targets[attempt.work.kind],
-            payload=attempt.work.payload,
-            memory_bytes=self._memory_bytes,
-            env={"PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key},
-        )
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its end is noticed by the reader
-            worker.connection.sendall(frame(task))
+        worker.send(task)
 
     def stop(self, token: int, *, force: bool) -> None:
         """Ask the worker to end the attempt, or kill its process group; the worker is not used again."""
@@ -89,7 +128,7 @@ class WorkerPool:
         self._busy.clear()
 
     def _spawn(self) -> _Worker:
-        worker = _Worker()
+        worker = _Worker(self._owner, self._import_from)
         loop = asyncio.get_running_loop()
         loop.add_reader(worker.connection.fileno(), self._readable, worker)
         if worker.exit_fd is not None:
@@ -99,13 +138,22 @@ class WorkerPool:
     def _readable(self, worker: _Worker) -> None:
         try:
             data = worker.connection.recv(1 << 18)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
-        if not data:
+        if not data or not self._feed(worker, data):
             self._gone(worker)
-            return
-        for message in worker.frames.feed(data):
-            self._take(worker, message.token, message.report)
+
+    def _feed(self, worker: _Worker, data: bytes) -> bool:
+        """Take the messages in some bytes; return False if they make no sense, and kill the worker."""
+        try:
+            for message in worker.frames.feed(data):
+                self._take(worker, message.token, message.report)
+        except msgspec.MsgspecError:
+            worker.group.kill()
+            return False
+        return True
 
     def _take(self, worker: _Worker, token: int, report: Report) -> None:
         attempt, report_to = worker.attempt, worker.report
@@ -116,21 +164,27 @@ class WorkerPool:
             return
         del self._busy[token]
         worker.attempt = worker.report = None
-        if worker.stopping or _ran_out_of_memory(report):
+        worker.group.forget_output()
+        out_of_memory, ended = _ran_out_of_memory(report), _was_ended(report)
+        if worker.stopping or out_of_memory or ended:
             self._release(worker)
         else:
             self._idle.append(worker)
+        if out_of_memory and worker.used:
+            report = Lost("worker ran out of memory, some of which earlier tasks had left occupied")
+        elif ended and not worker.stopping:
+            report = Lost("worker was told to end, by none of us")
+        worker.used = True
         report_to(token, report)
 
     def _gone(self, worker: _Worker) -> None:
         """The worker ended: take what it still said, then report its attempt as lost."""
         if worker.connection.fileno() < 0:
             return
-        worker.connection.setblocking(False)  # noqa: FBT003 (the socket's own signature)
         with contextlib.suppress(OSError):
             while data := worker.connection.recv(1 << 18):
-                for message in worker.frames.feed(data):
-                    self._take(worker, message.token, message.report)
+                if not self._feed(worker, data):
+                    break
         if worker.connection.fileno() < 0:  # released while taking its last words
             return
         try:
@@ -150,6 +204,7 @@ class WorkerPool:
         """Kill what is left of the worker and free what it held here."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(worker.connection.fileno())
+        loop.remove_writer(worker.connection.fileno())
         if worker.exit_fd is not None:
             loop.remove_reader(worker.exit_fd)
             os.close(worker.exit_fd)
@@ -162,3 +217,8 @@ class WorkerPool:
 def _ran_out_of_memory(report: Report) -> bool:
     """Return whether a process is of no further use: what it allocated is not given back."""
     return isinstance(report, Finished) and report.failure is not None and report.failure.type == "MemoryError"
+
+
+def _was_ended(report: Report) -> bool:
+    """Return whether a task ended because of SIGTERM, whoever sent it."""
+    return isinstance(report, Finished) and report.outcome == "cancelled"

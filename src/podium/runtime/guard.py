@@ -1,7 +1,7 @@
 """A small process that outlives its owner just long enough to clean up after it.
 
 The owner holds the other end of the guard's standard input. When that end closes, because the owner closed it or was
-killed, the guard kills every process that carries the owner's label, until none is left, and ends.
+killed, the guard kills every process that carries its label, until none is left, and ends.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ _PATIENCE = 10.0
 
 
 class Guard:
-    """Starts the guard of this process; a context manager that lets it go."""
+    """Starts a guard for what carries a label; a context manager that lets it go.
 
-    def __init__(self) -> None:
+    Args:
+        label: Of the processes it ends.
+    """
+
+    def __init__(self, label: str) -> None:
         environment = {name: value for name, value in os.environ.items() if name != ownership.VARIABLE}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "podium.runtime.guard", ownership.identity()],
+            [sys.executable, "-P", "-m", "podium.runtime.guard", label],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -54,10 +58,10 @@ class Guard:
 
 def main() -> None:
     """Wait for the end of standard input, then kill what the owner left."""
-    owner = sys.argv[1]
+    label = sys.argv[1]
     sys.stdin.buffer.read()
     deadline = time.monotonic() + _PATIENCE
-    while ownership.kill_labelled(owner) and time.monotonic() < deadline:
+    while ownership.kill_labelled(label) and time.monotonic() < deadline:
         pass
 
 

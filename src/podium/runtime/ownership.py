@@ -1,7 +1,8 @@
 """Who started a process, written where a later start can read it.
 
-Every process Podium starts carries `PODIUM_OWNER=<pid>:<start time>` in its environment, and so do its descendants
+Every process Podium starts carries `PODIUM_OWNER=<pid>:<start>/<scope>` in its environment, and so do its descendants
 unless they clear it. When the owner is gone (killed, crashed), its guard finds and ends them, or else the next start.
+The scope is the run, so that two runs of one process do not end each other's workers.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from functools import cache
+from pathlib import Path
 
 import psutil
 
@@ -16,18 +19,42 @@ VARIABLE = "PODIUM_OWNER"
 
 
 def identity() -> str:
-    """Return this process as `pid:start`, unique on the machine."""
-    return f"{os.getpid()}:{psutil.Process().create_time():.2f}"
+    """Return this process as `pid:start`, unique on the machine; the same for its whole life."""
+    return _identity(os.getpid())
+
+
+def label(scope: str) -> str:
+    """Return what processes started by this process for a scope carry."""
+    return f"{identity()}/{scope}"
 
 
 def is_alive(owner: str) -> bool:
-    """Return whether the process with this identity still runs."""
-    pid, _, start = owner.partition(":")
+    """Return whether the process with this identity, or the one that gave this label, still runs."""
+    identified, _, _ = owner.partition("/")
+    pid, _, start = identified.partition(":")
     try:
         process = psutil.Process(int(pid))
-        return f"{process.create_time():.2f}" == start and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, ValueError):
+        return _start(process.pid) == start and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError, ValueError):
         return False
+
+
+@cache
+def _identity(pid: int) -> str:
+    return f"{pid}:{_start(pid)}"
+
+
+def _start(pid: int) -> str:
+    """Return when a process started, in a form that a correction of the clock does not change.
+
+    On Linux: the boot, and clock ticks from there (proc(5), field 22 of `stat`). Elsewhere the time of day.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return f"{boot}-{fields[19].decode()}"
+    except FileNotFoundError:
+        return f"{psutil.Process(pid).create_time():.2f}"
 
 
 def labelled(variable: str, value: str | None = None) -> list[psutil.Process]:
@@ -44,7 +71,7 @@ def labelled(variable: str, value: str | None = None) -> list[psutil.Process]:
 
 
 def kill_labelled(owner: str) -> list[int]:
-    """Kill every living process of this owner, wait until they are dead, and return their process ids."""
+    """Kill every living process with this label, wait until they are dead, and return their process ids."""
     return _kill([process for process in labelled(VARIABLE, owner) if _runs(process)])
 
 

@@ -29,6 +29,7 @@ class ProcessGroup:
         env: Variables added to this process's own.
         cwd: Working directory.
         pass_fds: Descriptors the child keeps.
+        owner: Label of the owner, see `podium.runtime.ownership`; by default this process.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class ProcessGroup:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         pass_fds: Sequence[int] = (),
+        owner: str | None = None,
     ) -> None:
         self._label = uuid.uuid4().hex
         self._output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the group)
@@ -49,7 +51,7 @@ class ProcessGroup:
             env={
                 **os.environ,
                 **(env or {}),
-                ownership.VARIABLE: ownership.identity(),
+                ownership.VARIABLE: owner or ownership.identity(),
                 GROUP_VARIABLE: self._label,
             },
             cwd=cwd,
@@ -95,6 +97,11 @@ class ProcessGroup:
             end = os.fstat(self._output.fileno()).st_size
             return os.pread(self._output.fileno(), size, max(0, end - size)).decode("utf-8", "replace")
         return ""
+
+    def forget_output(self) -> None:
+        """Give back the space of what was captured so far."""
+        with contextlib.suppress(ValueError, OSError):
+            os.ftruncate(self._output.fileno(), 0)
 
     def close(self) -> None:
         """Let go of the captured output; the group must be dead."""

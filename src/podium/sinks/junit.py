@@ -66,7 +66,11 @@ class JUnit:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    path = path.resolve()  # through a link, to the file it names
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced
+        path.write_bytes(data)
+        return
     temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
     try:
         with temporary.open("xb") as file:

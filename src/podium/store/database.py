@@ -34,6 +34,7 @@ def connect(path: Path, *, durability: Durability) -> sqlite3.Connection:
         EnvironmentProblemError: It cannot be created or written (E501).
         StoreError: It was written by a later version (E513), or is no store (E514).
     """
+    path = path.absolute()  # so that no name means something else to SQLite, as `:memory:` does
     _make_directory(path)
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=_PATIENCE)

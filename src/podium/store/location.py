@@ -21,7 +21,7 @@ def locate(start: Path | None = None) -> Path:
     """
     named = os.environ.get("PODIUM_STORE")
     if named:
-        return Path(named)
+        return Path(named).expanduser().absolute()
     here = (start or Path.cwd()).resolve()
     upwards = _below_home(here)
     for directory in upwards:
