@@ -17,11 +17,13 @@ from podium.protocols import Sink
 
 def sinks_for(format_: str, *, junit: Path | None = None, verbose: bool = False) -> list[Sink]:
     """Return what shows a run: the board on a terminal, lines elsewhere, or data."""
+    from podium.sinks.background import Background  # noqa: PLC0415
+
     sinks: list[Sink] = []
     if format_ == "jsonl":
         from podium.sinks.jsonl import JsonLines  # noqa: PLC0415
 
-        sinks.append(JsonLines(sys.stdout))
+        sinks.append(Background(JsonLines(sys.stdout)))
     elif format_ == "json":
         from podium.sinks.report import JsonReport  # noqa: PLC0415
 
@@ -31,11 +33,11 @@ def sinks_for(format_: str, *, junit: Path | None = None, verbose: bool = False)
 
         from podium.sinks.board import Board  # noqa: PLC0415
 
-        sinks.append(Board(Console()))
+        sinks.append(Background(Board(Console())))
     else:
         from podium.sinks.lines import Lines  # noqa: PLC0415
 
-        sinks.append(Lines(sys.stdout, verbose=verbose))
+        sinks.append(Background(Lines(sys.stdout, verbose=verbose)))
     if junit is not None:
         ensure_writable(junit)
         from podium.sinks.junit import JUnit  # noqa: PLC0415
