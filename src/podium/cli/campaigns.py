@@ -62,7 +62,7 @@ def planned(
     """Return the campaign that was asked for; its warnings are printed.
 
     Raises:
-        DocumentError: With `strict`, a file is invalid.
+        DocumentError: Every file is invalid, or with `strict` one of them.
     """
     if seed is not None and seeds is not None:
         raise UsageError("--seed and --seeds exclude each other", hint="--seeds gives every case each of its seeds")
@@ -89,7 +89,7 @@ def planned(
         say(warning.render())
     if campaign.invalid:
         invalid = DocumentError([finding for error in campaign.invalid.values() for finding in error.diagnostics])
-        if strict:
+        if strict or all(step.work.kind == "invalid" for step in campaign.plan.steps):
             raise invalid
         say(invalid.render())
     return campaign

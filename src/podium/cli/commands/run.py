@@ -35,8 +35,10 @@ def command(
 ) -> int:
     """Run scenarios: files, and folders searched for .yaml and .yml.
 
-    Exit codes: 0 all passed, 1 some did not, 2 wrong usage or (with --strict) an invalid file, 4 nothing to run,
-    5 the machine lacks something, 130 interrupted.
+    An invalid file is an errored case, and the others run; if all are invalid, or with --strict, nothing runs.
+
+    Exit codes: 0 all passed, 1 some did not, 2 wrong usage or invalid files, 4 nothing to run, 5 the machine lacks
+    something, 130 interrupted.
 
     \b
     podium run scenarios
