@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -59,7 +60,7 @@ class Bench:
 
 def with_pool(body, **options):
     async def main():
-        pool = WorkerPool(TARGETS, import_from=[os.getcwd()], **options)
+        pool = WorkerPool(TARGETS, import_from=[str(Path.cwd())], **options)
         try:
             return await body(Bench(pool))
         finally:

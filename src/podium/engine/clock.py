@@ -23,13 +23,15 @@ class LoopClock:
 
     async def wait(self, until: float | None) -> None:
         """Return at `until` [s], or when `wake` is called, whichever is first; lets other tasks run in any case."""
-        overdue = until is not None and until <= time.monotonic()
-        if self._woken or overdue:
+        if self._woken or _is_past(until):
             self._woken = False
             await asyncio.sleep(0)
-            if overdue:  # what came in meanwhile is read only now, and counts before a timer does
-                await asyncio.sleep(0)
-            return
+        else:
+            await self._sleep(until)
+        if _is_past(until):  # what came in meanwhile is read only now, and counts before a timer does
+            await asyncio.sleep(0)
+
+    async def _sleep(self, until: float | None) -> None:
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
         timer = None if until is None else loop.call_later(until - time.monotonic(), self._release)
@@ -49,3 +51,7 @@ class LoopClock:
     def _release(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _is_past(moment: float | None) -> bool:
+    return moment is not None and moment <= time.monotonic()

@@ -229,9 +229,10 @@ class Dispatcher:
             self._turn()
             if self._state.finished is not None:
                 break
-            if (self._reports or self._cancels) and turn % 64:
+            due = self._timers[0][0] if self._timers else None
+            if (self._reports or self._cancels) and turn % 64 and (due is None or due > self._clock.monotonic()):
                 continue  # other tasks of the loop get their turn now and then
-            await self._clock.wait(self._timers[0][0] if self._timers else None)
+            await self._clock.wait(due)
         finished = self._state.finished
         assert finished is not None
         return RunSummary(self._run, finished.outcome, finished.counts, finished.duration)

@@ -1,4 +1,4 @@
-"""Messages between the engine's process and its workers: length-prefixed MessagePack over a socket."""
+"""Messages between the engine's process and its workers: MessagePack over a socket, after a mark and its length."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import msgspec
 
 from podium.protocols import Finished, Lost, Progressed
 
-_LENGTH = struct.Struct("!I")
+_HEAD = struct.Struct("!4sI")
+_MARK = b"PODM"
+"""Begins every message, so that what a task writes to the socket is not taken for the length of one."""
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
@@ -45,7 +47,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True):
 def frame(message: Task | Reported) -> bytes:
     """Return the bytes that carry a message."""
     body = msgspec.msgpack.encode(message)
-    return _LENGTH.pack(len(body)) + body
+    return _HEAD.pack(_MARK, len(body)) + body
 
 
 class Frames:
@@ -60,14 +62,23 @@ class Frames:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Any]:
-        """Take bytes as they came and return the messages that are complete."""
+        """Take bytes as they came and return the messages that are complete.
+
+        Raises:
+            msgspec.MsgspecError: They are no messages.
+        """
         self._buffer += data
         messages: list[Any] = []
-        while len(self._buffer) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer)
-            end = _LENGTH.size + length
+        while len(self._buffer) >= _HEAD.size:
+            mark, length = _HEAD.unpack_from(self._buffer)
+            if mark != _MARK:
+                raise msgspec.DecodeError("no message begins here")
+            end = _HEAD.size + length
             if len(self._buffer) < end:
                 break
-            messages.append(self._decoder.decode(bytes(self._buffer[_LENGTH.size : end])))
+            try:
+                messages.append(self._decoder.decode(bytes(self._buffer[_HEAD.size : end])))
+            except (UnicodeDecodeError, RecursionError) as error:
+                raise msgspec.DecodeError(str(error)) from error
             del self._buffer[:end]
         return messages

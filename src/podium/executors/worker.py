@@ -21,6 +21,8 @@ from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Any
 
+import msgspec
+
 from podium.errors import PodiumError
 from podium.events import OUTCOMES, Failure
 from podium.executors.wire import Frames, Reported, Task, frame
@@ -114,9 +116,11 @@ def _framed(token: int, result: Any) -> bytes:
     if not isinstance(result, Finished) or result.outcome not in OUTCOMES:
         result = _no_result(repr(result)[:200])
     try:
-        return frame(Reported(token, result))
-    except (TypeError, ValueError, OverflowError, struct.error) as error:
+        data = frame(Reported(token, result))
+        Frames(Reported).feed(data)  # what the other side could not read would cost it this worker
+    except (TypeError, ValueError, OverflowError, RecursionError, struct.error, msgspec.MsgspecError) as error:
         return frame(Reported(token, _no_result(_in_words(error))))
+    return data
 
 
 def _no_result(why: str) -> Finished:

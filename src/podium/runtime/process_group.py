@@ -101,6 +101,7 @@ class ProcessGroup:
     def forget_output(self) -> None:
         """Give back the space of what was captured so far."""
         with contextlib.suppress(ValueError, OSError):
+            os.lseek(self._output.fileno(), 0, os.SEEK_SET)  # the position is the child's too
             os.ftruncate(self._output.fileno(), 0)
 
     def close(self) -> None:
