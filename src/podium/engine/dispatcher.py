@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,6 +60,9 @@ from podium.protocols import (
 )
 
 _log = logging.getLogger("podium.engine")
+
+_ROOM = 200
+"""How much deeper than an output something may be when the output is written or read [levels]."""
 
 StopReason = Literal["timeout", "cancel", "deadline"]
 
@@ -512,7 +515,7 @@ def _storable(report: Finished) -> Finished:
     """Return the report, or an error if its output is no JSON or an artifact too large, so that others are not lost."""
     try:
         if report.output is not None:
-            msgspec.json.encode(report.output)
+            msgspec.json.encode(_deeper(report.output))
     except (TypeError, ValueError, RecursionError) as error:
         return Finished("errored", failure=Failure("NoJson", f"the output is no JSON value: {error}"))
     for name, data in report.artifacts.items():
@@ -520,6 +523,15 @@ def _storable(report: Finished) -> Finished:
             text = f"the artifact `{name}` has {len(data)} bytes, more than {LARGEST_BLOB}"
             return Finished("errored", report.output, Failure("ArtifactTooLarge", text))
     return report
+
+
+def _deeper(value: Any) -> Any:
+    """Return a value nested deeper than what is stored, so that it can be read wherever the stack is less free."""
+    nested: Any = value
+    if isinstance(value, list | dict | tuple):
+        for _ in range(_ROOM):
+            nested = [nested]
+    return nested
 
 
 def _after_stop(running: _Running, report: Finished | Lost) -> Finished:

@@ -50,6 +50,16 @@ def frame(message: Task | Reported) -> bytes:
     return _HEAD.pack(_MARK, len(body)) + body
 
 
+def check(data: bytes) -> None:
+    """Find out whether the other side will be able to read what `frame` returned for a report.
+
+    Raises:
+        msgspec.MsgspecError: A value is of the wrong type.
+        RecursionError: It is nested too deep.
+    """
+    msgspec.msgpack.decode(memoryview(data)[_HEAD.size :], type=Reported)
+
+
 class Frames:
     """Cuts a stream of bytes into messages.
 

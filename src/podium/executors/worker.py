@@ -25,7 +25,7 @@ import msgspec
 
 from podium.errors import PodiumError
 from podium.events import OUTCOMES, Failure
-from podium.executors.wire import Frames, Reported, Task, frame
+from podium.executors.wire import Frames, Reported, Task, check, frame
 from podium.protocols import Finished, Progressed
 
 Progress = Callable[[float | None, str], None]
@@ -117,7 +117,7 @@ def _framed(token: int, result: Any) -> bytes:
         result = _no_result(repr(result)[:200])
     try:
         data = frame(Reported(token, result))
-        Frames(Reported).feed(data)  # what the other side could not read would cost it this worker
+        check(data)  # what the other side could not read would cost it this worker
     except (TypeError, ValueError, OverflowError, RecursionError, struct.error, msgspec.MsgspecError) as error:
         return frame(Reported(token, _no_result(_in_words(error))))
     return data

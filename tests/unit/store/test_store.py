@@ -431,7 +431,7 @@ def test_rebuilt_read_models_are_as_they_were_whatever_happened_and_however_it_w
         folder = Path(tempfile.mkdtemp())
         stack.callback(shutil.rmtree, folder)
         store = stack.enter_context(closing(Store.open(folder / "podium.db")))
-        single = stack.enter_context(closing(Store.open(Path(":memory:"))))
+        single = stack.enter_context(closing(Store.open(folder / "single.db")))
         names = [f"run{n}" for n in range(len(cases))]
         for name, ((plan, script), processes, to_the_end) in zip(names, cases, strict=True):
             epoch = START
