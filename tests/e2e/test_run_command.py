@@ -72,6 +72,19 @@ def test_strict_stops_before_anything_is_stored(two):
     assert runs_in_store(two) == 0
 
 
+def test_strict_takes_warnings_for_errors(podium, examples):
+    podium.write("s/a.yaml", (examples / "02-documented-format/nominal.yaml").read_text() + "author: me\n")
+    podium("run", "s", "--dry-run")
+    ended = podium("run", "s", "--strict", code=2)
+    assert "warning[D133]: key `author` is ignored" in ended.errors
+    assert runs_in_store(podium) == 0
+
+
+@pytest.mark.parametrize("other", [("--set", "seed=3"), ("--sweep", "seed=3,4")])
+def test_a_seed_given_twice_is_refused(two, other):
+    assert "the seed is given twice" in two.refused("run", "scenarios", "--seed", "1", *other, error="U400")
+
+
 def test_all_errors_of_all_files_are_told_at_once(podium):
     podium.write("s/a.yaml", "kind: scenario\nname: a\nduration: 5\nnodse: {}\n")
     podium.write("s/b.yaml", BROKEN)

@@ -28,8 +28,12 @@ def campaign_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "-p", "--parallel", type=options.number, default="auto", help="Cases at once; one per processor."
             ),
             click.option("--speed", type=options.speed, default="max", help="Simulated seconds per second, or max."),
-            click.option("--seed", type=click.IntRange(min=0), help="Draw each case's seed from this one."),
-            click.option("--seeds", metavar="A..B", help="Run every case once with each of these seeds."),
+            click.option(
+                "--seed",
+                type=click.IntRange(min=0),
+                help="Draw each case's seed from this one, whatever its file says.",
+            ),
+            click.option("--seeds", metavar="A..B", help="Run every case once with each of these seeds; or 1,5,9."),
             click.option(
                 "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set a value of the documents."
             ),
@@ -67,6 +71,8 @@ def planned(
     if seed is not None and seeds is not None:
         raise UsageError("--seed and --seeds exclude each other", hint="--seeds gives every case each of its seeds")
     assigned, swept = dict(map(parse_assignment, assignments)), _swept(sweeps)
+    if (seed is not None or seeds is not None) and "seed" in {**assigned, **swept}:
+        raise UsageError("the seed is given twice", hint="use one of --seed, --seeds, and seed in --set or --sweep")
     both = sorted(assigned.keys() & swept.keys())
     if both:
         raise UsageError(f"`{both[0]}` is both set and swept", code="U422", hint="use one of --set and --sweep for it")
@@ -85,11 +91,14 @@ def planned(
             memory_bytes=memory,
         ),
     )
+    errors = [finding for error in campaign.invalid.values() for finding in error.diagnostics]
+    if strict and (errors or campaign.warnings):
+        raise DocumentError([*errors, *campaign.warnings])
     for warning in campaign.warnings:
         say(warning.render())
-    if campaign.invalid:
-        invalid = DocumentError([finding for error in campaign.invalid.values() for finding in error.diagnostics])
-        if strict or all(step.work.kind == "invalid" for step in campaign.plan.steps):
+    if errors:
+        invalid = DocumentError(errors)
+        if all(step.work.kind == "invalid" for step in campaign.plan.steps):
             raise invalid
         say(invalid.render())
     return campaign

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -58,11 +58,9 @@ from podium.protocols import (
     Sink,
     content_digest,
 )
+from podium.runtime.nesting import DEEPEST, is_too_deep
 
 _log = logging.getLogger("podium.engine")
-
-_ROOM = 200
-"""How much deeper than an output something may be when the output is written or read [levels]."""
 
 StopReason = Literal["timeout", "cancel", "deadline"]
 
@@ -515,9 +513,11 @@ def _storable(report: Finished) -> Finished:
     """Return the report, or an error if its output is no JSON or an artifact too large, so that others are not lost."""
     try:
         if report.output is not None:
-            msgspec.json.encode(_deeper(report.output))
+            if is_too_deep(report.output):
+                return _no_json(f"lists and mappings are nested deeper than {DEEPEST}")
+            msgspec.json.encode(report.output)
     except (TypeError, ValueError, RecursionError) as error:
-        return Finished("errored", failure=Failure("NoJson", f"the output is no JSON value: {error}"))
+        return _no_json(str(error))
     for name, data in report.artifacts.items():
         if len(data) > LARGEST_BLOB:
             text = f"the artifact `{name}` has {len(data)} bytes, more than {LARGEST_BLOB}"
@@ -525,13 +525,8 @@ def _storable(report: Finished) -> Finished:
     return report
 
 
-def _deeper(value: Any) -> Any:
-    """Return a value nested deeper than what is stored, so that it can be read wherever the stack is less free."""
-    nested: Any = value
-    if isinstance(value, list | dict | tuple):
-        for _ in range(_ROOM):
-            nested = [nested]
-    return nested
+def _no_json(why: str) -> Finished:
+    return Finished("errored", failure=Failure("NoJson", f"the output is no JSON value: {why}"))
 
 
 def _after_stop(running: _Running, report: Finished | Lost) -> Finished:

@@ -27,6 +27,7 @@ from podium.errors import PodiumError
 from podium.events import OUTCOMES, Failure
 from podium.executors.wire import Frames, Reported, Task, check, frame
 from podium.protocols import Finished, Progressed
+from podium.runtime.nesting import DEEPEST, is_too_deep
 
 Progress = Callable[[float | None, str], None]
 Target = Callable[[Any, Progress], Finished]
@@ -118,6 +119,8 @@ def _framed(token: int, result: Any) -> bytes:
     try:
         data = frame(Reported(token, result))
         check(data)  # what the other side could not read would cost it this worker
+        if is_too_deep(result.output):
+            return frame(Reported(token, _no_result(f"lists and mappings are nested deeper than {DEEPEST}")))
     except (TypeError, ValueError, OverflowError, RecursionError, struct.error, msgspec.MsgspecError) as error:
         return frame(Reported(token, _no_result(_in_words(error))))
     return data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from podium.model.findings import did_you_mean
@@ -12,6 +12,8 @@ from podium.model.signals import SIGNALS, SignalType
 from podium.model.units import UnitError, parse_quantity
 
 _CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*")
+
+_SEVERAL = re.compile(r"\s(and|or)\s|&&|\|\||[<>=]")
 
 
 class ConditionError(ValueError):
@@ -29,7 +31,9 @@ class ConditionError(ValueError):
 
 
 def parse_condition(text: str, node_types: Mapping[str, str]) -> Threshold:
-    """Return the threshold of `NODE.signal OP VALUE UNIT`; `*` for NODE stands for every node that has the signal.
+    """Return the threshold of `NODE.signal OP VALUE UNIT`.
+
+    NODE may be a pattern such as `*` or `SENSOR*`: it stands for every node of that name that has the signal.
 
     Args:
         text: The condition.
@@ -42,13 +46,18 @@ def parse_condition(text: str, node_types: Mapping[str, str]) -> Threshold:
     node, dot, path = name.partition(".")
     if not dot:
         raise ConditionError("D127", f"`{name}` names no node", "write NODE.signal or *.signal")
-    if node == "*":
-        types = list(dict.fromkeys(node_types.values()))
-    elif node in node_types:
-        types = [node_types[node]]
-    else:
+    types = list(dict.fromkeys(node_types[name] for name in matching(node, node_types)))
+    if not types:
         raise ConditionError("D125", f"unknown node `{node}`", did_you_mean(node, list(node_types), what="nodes"))
     return Threshold(name, op, _value(value, _signal(path, types), op))
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a name or a pattern with `*` stands for."""
+    if "*" not in pattern:
+        return [name for name in names if name == pattern]
+    expression = re.compile(".*".join(map(re.escape, pattern.split("*"))))
+    return [name for name in names if expression.fullmatch(name)]
 
 
 def parse_own_condition(text: str, node_type: str) -> Threshold:
@@ -70,6 +79,8 @@ def _split(text: str) -> tuple[str, Comparison, str]:
     if match is None:
         hint = "write it like `SAT1.battery.temperature < 65 degC`"
         raise ConditionError("D127", f"`{text}` is no condition", hint)
+    if _SEVERAL.search(match[3]):
+        raise ConditionError("D127", f"`{text}` is more than one comparison", "write one criterion for each")
     return match[1], cast("Comparison", match[2]), match[3]
 
 

@@ -26,6 +26,8 @@ from podium.model.units import format_duration
 from podium.model.yaml_loader import Mapped
 
 _MOST_STEPS = 50_000_000
+_LONGEST_SATELLITE_STEP = 2_000_000_000
+"""Beyond it a tumble or a thermal runaway is integrated too coarsely to be believed [ns]."""
 _MOST_NODES = 10_000
 _FAULT = format_duration(d.FaultDocument.model_fields["for_"].default)
 
@@ -96,6 +98,15 @@ class Resolver:
             text = f"{steps} steps are more than {_MOST_STEPS}"
             key = "step" if "step" in document.model_fields_set else "duration"
             self._report("D136", text, (key,), hint="use a longer step or a shorter duration")
+        if document.step > document.duration:
+            text = f"a step of {format_duration(document.step)} is longer than the scenario"
+            self._report("D138", text, ("step",), hint="use a shorter step")
+        elif document.step > _LONGEST_SATELLITE_STEP and "satellite" in {n.type for n in document.nodes.values()}:
+            text = (
+                f"a step of {format_duration(document.step)} is too long for satellites, "
+                f"at most {format_duration(_LONGEST_SATELLITE_STEP)}"
+            )
+            self._report("D138", text, ("step",), hint="their motion and heat would be computed too coarsely")
         nodes = sum(node.count or 1 for node in document.nodes.values())
         if nodes > _MOST_NODES:
             text = f"{nodes} nodes are more than {_MOST_NODES}"
@@ -147,7 +158,7 @@ class Resolver:
             self._known(link.to, ("network", "links", index, "to"))
             if link.from_ == link.to:
                 self._report("D129", f"a link from `{link.to}` to itself", ("network", "links", index, "to"))
-            links.append(Link(link.from_, link.to, _link_model(link)))
+            links.append(Link(link.from_, link.to, _link_model(_completed(link, network.default))))
         partitions: list[Partition] = []
         for index, partition in enumerate(network.partitions):
             path = ("network", "partitions", index)
@@ -234,6 +245,12 @@ class Resolver:
         key: bool = False,
     ) -> None:
         self._found[Diagnostic(code, message, hint, self._mapped.span(*path, key=key), severity)] = None
+
+
+def _completed(link: d.LinkDocument, default: d.LinkModelDocument) -> d.LinkModelDocument:
+    """Return what a link says, with the network's default for what it does not say."""
+    said = {name: getattr(link, name) for name in d.LinkModelDocument.model_fields if name in link.model_fields_set}
+    return default.model_copy(update=said)
 
 
 def _link_model(document: d.LinkModelDocument) -> LinkModel:

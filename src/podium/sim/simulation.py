@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from podium.errors import SimulationError
+from podium.model.conditions import matching
 from podium.model.scenario import Criterion, FaultType, Node, Scenario, ScenarioResult, Verdict
 from podium.sim.criteria import Criteria, Monitor, monitor_of
 from podium.sim.disturbances import Disturbances
@@ -136,10 +137,9 @@ class Simulation:
 
     def _monitors(self, criterion: Criterion) -> list[Monitor]:
         name, _, path = criterion.threshold.signal.partition(".")
-        if name != "*":
-            self._require(name, path)
-            return [monitor_of(criterion, self._signals[name][path])]
-        found = [node for node, signals in self._signals.items() if path in signals]
+        if "*" not in name:
+            return [monitor_of(criterion, self._require(name, path))]
+        found = [node for node in matching(name, self._signals) if path in self._signals[node]]
         if not found:
             self._require(name, path)
         return [monitor_of(_for_node(criterion, node, path), self._signals[node][path]) for node in found]
@@ -197,7 +197,9 @@ class Simulation:
 
 def _for_node(criterion: Criterion, node: str, path: str) -> Criterion:
     replace = msgspec.structs.replace
-    name = criterion.name.replace("*", node, 1) if "*" in criterion.name else f"{criterion.name} ({node})"
+    pattern = criterion.threshold.signal.partition(".")[0]
+    named = criterion.name
+    name = named.replace(pattern, node, 1) if pattern in named else f"{named} ({node})"
     return replace(criterion, name=name, threshold=replace(criterion.threshold, signal=f"{node}.{path}"))
 
 

@@ -15,6 +15,14 @@ INSERT INTO run (key, id, work, name, parent, definition, steps, slots, seed, op
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _RESUME_RUN = "UPDATE run SET engine = ?, outcome = NULL, finished_us = NULL WHERE key = ?"
+_LAST_PART = """
+WITH entry AS (
+    SELECT seq, json_extract(event, '$.at_us') AS at_us, json_extract(event, '$.kind') AS kind
+    FROM journal WHERE run = :run AND seq < :seq
+), start AS (SELECT seq, at_us FROM entry WHERE kind IN ('run_started', 'run_resumed') ORDER BY seq DESC LIMIT 1)
+SELECT max(entry.at_us) - start.at_us, max(entry.kind = 'run_finished') FROM entry, start WHERE entry.seq >= start.seq
+"""
+_ADD_PART = "UPDATE run SET duration = coalesce(duration, 0) + ? WHERE key = ?"
 _REOPEN_STEPS = "UPDATE step SET outcome = NULL WHERE run = ? AND outcome = 'cancelled'"
 _FINISH_RUN = """
 UPDATE run SET outcome = ?, finished_us = ?, counts = ?, duration = coalesce(duration, 0) + ? WHERE key = ?
@@ -90,6 +98,10 @@ class Projection:
 
     def _run_resumed(self, event: RunResumed) -> None:
         self._flush()
+        part = {"run": self._key, "seq": self._seq}
+        duration_us, finished = self._connection.execute(_LAST_PART, part).fetchone()
+        if duration_us is not None and not finished:  # a part that ended in a crash has not told its duration
+            self._connection.execute(_ADD_PART, (duration_us / 1e6, self._key))
         self._connection.execute(_RESUME_RUN, (event.engine, self._key))
         self._connection.execute(_REOPEN_STEPS, (self._key,))
 

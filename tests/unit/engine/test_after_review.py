@@ -19,6 +19,7 @@ from podium.events import (
 )
 from podium.plan.graph import Need, Plan, Policy, Retry, Step
 from podium.protocols import Finished, Work
+from podium.runtime.nesting import DEEPEST, is_too_deep
 from podium.testing.clock import VirtualClock
 from podium.testing.executors import Act, ScriptedExecutor, failing, hanging, passing
 from podium.testing.journal import MemoryJournal
@@ -163,16 +164,26 @@ def test_a_report_that_cannot_be_stored_is_an_error_of_its_step_only(report, mon
     assert run.outcomes == {"a": "errored", "b": "passed"}
 
 
-def test_an_output_nested_so_deep_that_it_could_not_be_read_again_is_an_error_of_its_step():
-    acts, output = {}, []
-    for depth in range(1, 1000):
-        output = [output]
-        if depth % 7 == 1:
-            acts[str(depth)] = [Act(1.0, Finished("passed", output=output))]
-    run = Conducted([step(name) for name in acts], acts, slots=200).run()
-    assert run.outcomes.keys() == acts.keys()
-    assert run.outcomes["596"] == "passed"
-    assert run.outcomes["995"] == "errored"
+def nested(depth):
+    value = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(("depth", "outcome"), [(DEEPEST, "passed"), (DEEPEST + 1, "errored"), (100_000, "errored")])
+def test_an_output_nested_too_deep_is_an_error_of_its_step(depth, outcome):
+    acts = {"a": [Act(1.0, Finished("passed", output={"deep": nested(depth - 1)}))], "b": [passing(2.0)]}
+    run = Conducted([step("a"), step("b")], acts).run()
+    assert run.outcomes == {"a": outcome, "b": "passed"}
+
+
+def test_an_output_that_shares_its_parts_is_measured_in_time():
+    shared = []
+    for _ in range(1000):
+        shared = [shared, shared]
+    assert is_too_deep(shared)
+    assert not is_too_deep([[1]] * 1000)
 
 
 def test_an_executor_that_cannot_stop_an_attempt_does_not_keep_others_from_being_stopped():

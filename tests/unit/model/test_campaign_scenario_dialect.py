@@ -264,13 +264,21 @@ def test_wrong_neighbours_are_warnings_and_left_out(neighbours, found):
         ("duration_s: 600", "duration_s: 600\nseverity: 1", "D133 4:1 key `severity` is ignored", None),
         ("    neighbors", "    neighbours", "D133 7:5 key `neighbours` is ignored", "did you mean `neighbors`?"),
         ("    severity", "    severty", "D133 14:5 key `severty` is ignored", "did you mean `severity`?"),
-        ("  max_packet_loss", "  max_loss", "D133 20:3 key `max_loss` is ignored", None),
     ],
 )
 def test_an_unknown_key_is_a_warning(old, new, found, hint):
     assert warnings(old, new) == [found]
     (warning,) = load(changed(old, new)).warnings
     assert warning.hint == hint or (hint is None and warning.hint.startswith(("keys here:", "did you mean")))
+
+
+def test_an_unknown_success_criterion_is_an_error_since_nobody_would_check_it():
+    with pytest.raises(DocumentError) as caught:
+        load(changed("  max_packet_loss", "  max_packet_los"))
+    (finding,) = caught.value.diagnostics
+    assert (finding.code, finding.severity) == ("D121", "error")
+    assert (finding.span.line, finding.span.column) == (20, 3)
+    assert finding.hint == "did you mean `max_packet_loss`?"
 
 
 def test_errors_and_warnings_are_reported_all_at_once_and_from_top_to_bottom():
@@ -280,5 +288,5 @@ def test_errors_and_warnings_are_reported_all_at_once_and_from_top_to_bottom():
     assert [(finding.code, finding.severity) for finding in caught.value.diagnostics] == [
         ("D134", "warning"),
         ("D125", "error"),
-        ("D133", "warning"),
+        ("D121", "error"),
     ]

@@ -4,6 +4,7 @@ import pytest
 
 from podium.errors import DocumentError
 from podium.model.loading import load_mapped
+from podium.model.scenario import Loss
 from podium.model.yaml_loader import load_yaml
 
 RIGHT = """\
@@ -432,6 +433,14 @@ def test_a_node_name_fits_into_conditions(name):
         ("mode == safe", ("D127 15:13 `mode` names no node", "write NODE.signal or *.signal")),
         ("SAT1.mode == save", ("D127 15:13 the signal is never `save`", "did you mean `safe`?")),
         ("SAT1.mode == 3", ("D127 15:13 the signal is never `3`", "possible: nominal, safe")),
+        (
+            "SAT1.battery.soc > 3 % and HUB.missing == 0",
+            (
+                "D127 15:13 `SAT1.battery.soc > 3 % and HUB.missing == 0` is more than one comparison",
+                "write one criterion for each",
+            ),
+        ),
+        ("SAX*.battery.soc > 3 %", ("D125 15:13 unknown node `SAX*`", "nodes: SAT1, SAT2, HUB, METER")),
         ("SAT1.mode < safe", ("D127 15:13 words cannot be compared with `<`", "use == or !=")),
     ],
 )
@@ -569,6 +578,30 @@ def test_too_many_nodes_are_refused_before_they_are_made():
 )
 def test_too_many_steps_are_refused_where_they_are_written(old, new, found):
     assert wrong(old, new) == (found, "use a longer step or a shorter duration")
+
+
+@pytest.mark.parametrize(
+    ("step", "found"),
+    [
+        ("11 min", "D138 4:7 a step of 11 min is longer than the scenario"),
+        ("3 s", "D138 4:7 a step of 3 s is too long for satellites, at most 2 s"),
+    ],
+)
+def test_a_step_too_long_to_be_believed_is_refused(step, found):
+    assert wrong("10 min", f"10 min\nstep: {step}")[0] == found
+
+
+def test_sensors_alone_may_have_longer_steps():
+    text = changed("10 min", "10 min\nstep: 1 min").replace("{type: satellite}", "{type: gateway}")
+    text = text[: text.index("  SAT1")] + text[text.index("  HUB") : text.index("network")]
+    assert load(text + "criteria: [{always: HUB.missing < 3}]\n").scenario.step_ns == 60_000_000_000
+
+
+def test_a_link_has_the_default_of_the_network_for_what_it_does_not_say():
+    scenario = load(changed("  links:", "  default: {latency: 7 ms, loss: 5 %}\n  links:")).scenario
+    (link,) = scenario.network.links
+    assert (link.model.latency_ns, link.model.loss) == (7_000_000, Loss(loss_good=0.02))
+    assert scenario.network.default.loss == Loss(loss_good=0.05)
 
 
 ONE_OF = "a criterion has one of `always`, `eventually`, `at_end`, `within`, and this one has"

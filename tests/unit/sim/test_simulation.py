@@ -360,6 +360,14 @@ def test_a_wildcard_watches_every_node_that_has_the_signal():
     assert [verdict.condition for verdict in result.criteria] == [f"SAT{n}.battery.soc > 0.1" for n in (1, 2)]
 
 
+@pytest.mark.parametrize(("pattern", "nodes"), [("SAT*", ["SAT1", "SAT2"]), ("*2", ["SAT2"]), ("S*T1", ["SAT1"])])
+def test_a_pattern_watches_the_nodes_whose_names_it_fits(pattern, nodes):
+    threshold = Threshold(f"{pattern}.battery.soc", ">", 0.1)
+    criterion = Criterion(f"{pattern}.battery.soc > 0.1", "always", threshold)
+    result = ran(duo(nodes=(*duo().nodes, Node("S", "gateway")), criteria=(criterion,), duration_ns=SECOND))[1]
+    assert [verdict.name for verdict in result.criteria] == [f"{node}.battery.soc > 0.1" for node in nodes]
+
+
 # Result
 
 

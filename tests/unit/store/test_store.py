@@ -21,6 +21,7 @@ from podium.errors import EnvironmentProblemError, StoreError, UsageError
 from podium.events import (
     AttemptFinished,
     AttemptStarted,
+    CancelRequested,
     Failure,
     RunFinished,
     RunResumed,
@@ -127,6 +128,15 @@ def test_a_resumed_run_is_unfinished_again_has_a_new_owner_and_its_durations_add
     assert store.unfinished() == []
     row = store.run("r1")
     assert (row.outcome, row.counts, row.duration) == ("passed", {"passed": 1}, 5.0)
+
+
+def test_a_part_that_ended_in_a_crash_counts_until_its_last_event(store):
+    store.append("r1", 1, [started("r1", 2, engine="old"), CancelRequested(at_us=START + 7 * SECOND, who="me", why="")])
+    store.append("r1", 3, [RunResumed(at_us=START + 60 * SECOND, engine="new")])
+    store.append("r1", 4, [CancelRequested(at_us=START + 61 * SECOND, who="me", why="")])
+    store.append("r1", 5, [RunResumed(at_us=START + 80 * SECOND, engine="newer")])
+    store.append("r1", 6, [finished(82, "passed", 2.0)])
+    assert store.run("r1").duration == 5.0 + 1.0 + 2.0
 
 
 def test_a_run_is_found_by_id_by_unique_beginning_and_as_latest(store):

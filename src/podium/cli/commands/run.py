@@ -15,7 +15,7 @@ from podium.errors import ExitCode
 
 @click.command("run")
 @campaign_options
-@click.option("--strict", is_flag=True, help="Stop before running if a file is invalid.")
+@click.option("--strict", is_flag=True, help="Stop before running if a file is invalid or has a warning.")
 @click.option("--dry-run", is_flag=True, help="Check the files and print the plan; nothing runs.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML to this file.")
 @click.option("--campaign-json", type=click.Path(path_type=Path), help="Also write campaign JSON to this folder.")

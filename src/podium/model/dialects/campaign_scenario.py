@@ -1,7 +1,8 @@
 """The scenario format with `duration_s`, `satellites`, `fault_sequence` and `success_criteria`.
 
 It says nothing about recovery, seed or step: nodes use safe mode, the campaign gives the seed, the step is 100 ms.
-Unknown keys, which the format ignores, are accepted with a warning.
+Unknown keys, which the format ignores, are accepted with a warning, except among the success criteria: there a
+misspelt limit would be one that nobody checks.
 """
 
 from __future__ import annotations
@@ -145,15 +146,21 @@ def _ignored(mapped: Mapped) -> list[Diagnostic]:
                 if name in known:
                     look(inner, (*path, name))
                 elif (path, name) != ((), "kind"):
-                    hint = did_you_mean(name, known, what="keys here")
-                    span = mapped.span(*path, name, key=True)
-                    findings.append(Diagnostic("D133", f"key `{name}` is ignored", hint, span, "warning"))
+                    findings.append(_unknown(name, path, known, mapped))
         elif isinstance(value, list):
             for index, inner in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
                 look(inner, (*path, index))
 
     look(mapped.value, ())
     return findings
+
+
+def _unknown(name: str, path: Path, known: list[str], mapped: Mapped) -> Diagnostic:
+    """Return what there is to say of a key that the format ignores; a limit that nobody would check is an error."""
+    hint, span = did_you_mean(name, known, what="keys here"), mapped.span(*path, name, key=True)
+    if path == ("success_criteria",):
+        return Diagnostic("D121", f"unknown key `{name}`", hint, span)
+    return Diagnostic("D133", f"key `{name}` is ignored", hint, span, "warning")
 
 
 def _references(document: CampaignScenarioDocument, mapped: Mapped) -> list[Diagnostic]:
