@@ -3,13 +3,14 @@
 An event is a fact, written once to the journal and never changed. Grammar of a run's journal:
 
     run      = RunStarted item* RunFinished (RunResumed item* RunFinished)*
-    item     = RunResumed | CancelRequested | an event of a step
-    step     = attempt* [AttemptScheduled attempt+]* StepFinished
-    attempt  = AttemptStarted AttemptProgressed* [AttemptStopping] (AttemptFinished | AttemptLost)
+    item     = RunResumed | CancelRequested | SignalReceived | CompensationStarted | an event of a step
+    step     = attempt* [[FallbackTaken] AttemptScheduled attempt+]* [ItemsFound] StepFinished
+    attempt  = AttemptStarted AttemptProgressed* [AttemptStopping] (AttemptFinished | AttemptLost) | AttemptRefused
     late     = LateResult                    (any time after the attempt was superseded)
 
 `AttemptStarted` is in the journal before the attempt begins, `StepFinished` before anything that depends on
-the step starts. A journal may end anywhere (the process was killed); `RunResumed` continues it, and also reopens
+the step starts. The steps of `ItemsFound` (`NAME[0]`, …) and of `CompensationStarted` (`NAME~undo`) are not in the
+plan: they follow from it, and have events like all others. A journal may end anywhere (the process was killed); `RunResumed` continues it, and also reopens
 a cancelled run: its cancelled steps are pending again.
 
 Wall times are microseconds since the Unix epoch; durations are seconds.
@@ -25,6 +26,10 @@ Outcome = Literal["passed", "failed", "errored", "timed_out", "skipped", "cancel
 """How a step or a run ended. `failed`: the thing under test is wrong. `errored`: we could not tell."""
 
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored", "timed_out", "skipped", "cancelled")
+
+
+RunOutcome = Literal[Outcome, "compensated", "compensation_failed"]
+"""How a run ended. `compensated`: it did not pass, and all that was done is undone."""
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="kind", tag=True, omit_defaults=True, gc=False):
@@ -82,11 +87,13 @@ class CancelRequested(Event, tag="cancel_requested", frozen=True):
         who: Who asked (`user`, `deadline`, a name).
         why: In words.
         force: Running attempts are killed, not asked to stop.
+        compensate: What was done is undone.
     """
 
     who: str
     why: str
     force: bool = False
+    compensate: bool = True
 
 
 class AttemptScheduled(Event, tag="attempt_scheduled", frozen=True):
@@ -97,14 +104,16 @@ class AttemptScheduled(Event, tag="attempt_scheduled", frozen=True):
         number: The number the next attempt will have.
         not_before_us: Wall time before which it will not start [us since the Unix epoch].
         delay: The wait, as drawn [s].
-        reason: Why there is another attempt: `retry` (by policy) or `lost` (worker lost).
+        reason: Why there is another attempt: `retry` (by policy), `lost` (worker lost) or `fallback`.
+        rule: Which of the retry rules decided, from 1; 0: none of them.
     """
 
     step: str
     number: int
     not_before_us: int
     delay: float
-    reason: Literal["retry", "lost"]
+    reason: Literal["retry", "lost", "fallback"]
+    rule: int = 0
 
 
 class AttemptStarted(Event, tag="attempt_started", frozen=True):
@@ -114,11 +123,83 @@ class AttemptStarted(Event, tag="attempt_started", frozen=True):
         step: Step name.
         number: Attempt number, from 1.
         token: Fencing token, larger than that of every earlier attempt of the run.
+        fallback: Name of the fallback that is tried; empty: the step's own work.
     """
 
     step: str
     number: int
     token: int
+    fallback: str = ""
+
+
+class AttemptRefused(Event, tag="attempt_refused", frozen=True):
+    """No attempt began, because the circuit of its target is open.
+
+    Attributes:
+        step: Step name.
+        target: What the breaker protects.
+        reason: In words.
+        retry_after: When the target may be probed again [s from here].
+    """
+
+    step: str
+    target: str
+    reason: str
+    retry_after: float
+
+
+class FallbackTaken(Event, tag="fallback_taken", frozen=True):
+    """The policy gave up on the work so far; the next attempt does something else.
+
+    Attributes:
+        step: Step name.
+        index: Which of the step's fallbacks, from 1.
+        name: Its name.
+        reason: What the work before came to.
+    """
+
+    step: str
+    index: int
+    name: str
+    reason: str
+
+
+class ItemsFound(Event, tag="items_found", frozen=True):
+    """A step is done once for each item of a list: each is a step of its own from here on, `NAME[0]` and so on.
+
+    Attributes:
+        step: Step name.
+        items: The list.
+    """
+
+    step: str
+    items: list[Any]
+
+
+class SignalReceived(Event, tag="signal_received", frozen=True):
+    """Somebody told the run something.
+
+    Attributes:
+        name: What steps wait for.
+        payload: JSON value they get.
+        who: Who sent it.
+    """
+
+    name: str
+    payload: Any = None
+    who: str = ""
+
+
+class CompensationStarted(Event, tag="compensation_started", frozen=True):
+    """What was done is undone from here on, one step after another.
+
+    Attributes:
+        steps: The steps to be undone, in this order.
+        reason: What the run had come to.
+    """
+
+    steps: tuple[str, ...]
+    reason: Outcome
 
 
 class AttemptProgressed(Event, tag="attempt_progressed", frozen=True):
@@ -143,13 +224,13 @@ class AttemptStopping(Event, tag="attempt_stopping", frozen=True):
     Attributes:
         step: Step name.
         token: Fencing token of the attempt.
-        reason: `timeout`, `cancel` or `deadline`.
+        reason: `timeout` (of the attempt), `silence`, `total` (timeout of the step), `cancel` or `deadline`.
         force: Whether it was killed at once.
     """
 
     step: str
     token: int
-    reason: Literal["timeout", "cancel", "deadline"]
+    reason: Literal["timeout", "silence", "total", "cancel", "deadline"]
     force: bool = False
 
 
@@ -160,11 +241,15 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         type: Class of the error: an exception name, `Timeout`, `Criteria`, `WorkerLost`, `ExitCode`, …
         message: One sentence for a person.
         details: More lines, such as a traceback or the end of standard error.
+        exit_code: Of the program that ended with it.
+        retry_after: How long the other side asks to be left alone [s].
     """
 
     type: str
     message: str
     details: str = ""
+    exit_code: int | None = None
+    retry_after: float | None = None
 
 
 class AttemptFinished(Event, tag="attempt_finished", frozen=True):
@@ -227,26 +312,30 @@ class StepFinished(Event, tag="step_finished", frozen=True):
         outcome: How it ended.
         attempts: How many attempts were started.
         reason: Why it was skipped or cancelled, in words.
+        omitted: It was skipped by a condition of its own, so that needs on it count as met.
     """
 
     step: str
     outcome: Outcome
     attempts: int = 1
     reason: str = ""
+    omitted: bool = False
 
 
 class RunFinished(Event, tag="run_finished", frozen=True):
     """The run is over.
 
     Attributes:
-        outcome: `passed` only if every step passed.
+        outcome: `passed` only if every step passed, was omitted or may fail.
         counts: Outcome to number of steps.
         duration: From `RunStarted` or `RunResumed` to here [s].
+        output: What the plan's outputs came to.
     """
 
-    outcome: Outcome
+    outcome: RunOutcome
     counts: dict[str, int]
     duration: float
+    output: Any = None
 
 
 AnyEvent = (
@@ -255,6 +344,11 @@ AnyEvent = (
     | CancelRequested
     | AttemptScheduled
     | AttemptStarted
+    | AttemptRefused
+    | FallbackTaken
+    | ItemsFound
+    | SignalReceived
+    | CompensationStarted
     | AttemptProgressed
     | AttemptStopping
     | AttemptFinished

@@ -29,10 +29,12 @@ class Work(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         kind: Name of the executor that can do it.
         payload: JSON value the executor understands.
+        template: The payload holds `${…}` expressions, which are evaluated when an attempt begins.
     """
 
     kind: str
     payload: Any = None
+    template: bool = False
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +48,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
         work: What to do.
         idempotency_key: The same for every attempt of the step in this run.
         timeout: Limit the engine enforces [s]; told to the executor for information only.
+        begun_us: When the first attempt of the step began [us since the Unix epoch].
     """
 
     run: str
@@ -55,6 +58,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     work: Work
     idempotency_key: str
     timeout: float | None = None
+    begun_us: int = 0
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
@@ -164,6 +168,53 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """The run is over, or the reader leaves."""
+        ...
+
+
+class ExpressionError(ValueError):
+    """An expression is wrong, or cannot be evaluated with the values there are."""
+
+
+class Expressions(Protocol):
+    """The language of conditions and of `${…}` in payloads.
+
+    Expressions know `inputs`, `steps` (name to `output`, `outcome`, `error`), `run`, and where they apply `item`,
+    `index` and `error`.
+    """
+
+    def steps(self, text: str) -> frozenset[str]:
+        """Return the names of the steps an expression refers to.
+
+        Raises:
+            ExpressionError: It is no expression.
+        """
+        ...
+
+    def evaluate(self, text: str, scope: Mapping[str, Any]) -> Any:
+        """Return the JSON value of an expression.
+
+        Raises:
+            ExpressionError: It has none.
+        """
+        ...
+
+    def steps_in(self, payload: Any) -> frozenset[str]:
+        """Return the names of the steps the expressions in a payload refer to.
+
+        Raises:
+            ExpressionError: One of them is no expression.
+        """
+        ...
+
+    def render(self, payload: Any, scope: Mapping[str, Any]) -> Any:
+        """Return a payload with every `${…}` in its strings replaced.
+
+        A string that is one `${…}` and nothing else becomes the value itself; elsewhere values become text, those that
+        are no text as JSON.
+
+        Raises:
+            ExpressionError: An expression has no value.
+        """
         ...
 
 

@@ -30,6 +30,7 @@ from podium.store import Deleted, Durability, RunRow, Store, new_run_id
 
 _WORKER_TARGETS = {"simulation": "podium.executors.simulation:run_case"}
 _INLINE_FUNCTIONS = {"invalid": refuse}
+_RESUMABLE = (None, "cancelled", "timed_out")
 _DESCRIPTORS = 64
 _DESCRIPTORS_PER_WORKER = 4
 
@@ -117,26 +118,27 @@ class Session:
             new_run_id(), plan, sinks, lambda dispatcher: dispatcher.run(), parent=parent, interrupts=interrupts
         )
 
-    def resume(self, run: str, *, sinks: Sequence[Sink] = (), take_over: bool = False) -> RunSummary:
+    def resume(self, run: str | None = None, *, sinks: Sequence[Sink] = (), take_over: bool = False) -> RunSummary:
         """Continue a run whose process died or that was cancelled; nothing that passed runs again.
 
         Sinks see the whole record of the run: first what is there, then what is added.
 
         Args:
-            run: Which run.
+            run: Which run; by default the newest that can be resumed.
             sinks: Who is shown what happens; closed at the end.
             take_over: Continue even if the run seems to be running in another process, such as one on a machine that
                 is gone; should that process live after all, one of the two ends with E511.
 
         Raises:
+            NothingSelectedError: No run is named, and none can be resumed.
             UsageError: No such run (U411), it is still running (U412), or it is finished (U413).
         """
-        row = self.store.run(run)
-        if row.outcome not in (None, "cancelled", "timed_out"):
+        row = self._newest_resumable(take_over=take_over) if run is None else self.store.run(run)
+        if row.outcome not in _RESUMABLE:
+            all_passed = len(self._passed(row.id)) == row.steps
+            verb, what = ("show", "shows it") if all_passed else ("rerun", "runs what did not pass as a new run")
             raise UsageError(
-                f"run {row.id} is finished: {row.outcome}",
-                code="U413",
-                hint=f"`podium rerun {row.id}` runs what did not pass as a new run",
+                f"run {row.id} is finished: {row.outcome}", code="U413", hint=f"`podium {verb} {row.id}` {what}"
             )
         if row.outcome is None and _is_alive(row.engine) and not take_over:
             raise UsageError(
@@ -206,6 +208,16 @@ class Session:
             UsageError: No such run (U411).
         """
         return msgspec.json.decode(self.store.blob(self.store.run(run).definition), type=Plan)
+
+    def _newest_resumable(self, *, take_over: bool) -> RunRow:
+        rows = [row for row in self.store.runs() if row.outcome in _RESUMABLE]
+        for row in rows:
+            if take_over or not self.is_running(row):
+                return row
+        raise NothingSelectedError(
+            "there is no run to resume",
+            hint=f"run {rows[0].id} is still running" if rows else "`podium list` shows the runs there are",
+        )
 
     def _passed(self, run: str) -> set[str]:
         return {step.name for step in self.store.steps(run) if step.outcome == "passed"}

@@ -1,8 +1,11 @@
 """The commands about what was run, and the small ones beside them."""
 
 import json
+import re
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -18,6 +21,17 @@ def by_process(self, seed, *name):
     as_it_is(self, seed + os.getpid(), *name)
 
 streams.Stream.__init__ = by_process
+"""
+
+CONSTANT = """\
+kind: scenario
+name: constant
+duration: 1s
+nodes:
+  A: {type: sensor, to: B, period: 100ms}
+  B: {type: gateway}
+criteria:
+  - at_end: B.received > 0
 """
 
 
@@ -83,10 +97,11 @@ def test_show_a_run_by_its_id_its_ends_and_as_the_latest(mixed):
 
 def test_show_a_case_with_its_criteria(mixed):
     output = mixed("show", "latest", "sub/bad.yaml").output
-    assert "outcome  failed" in output
-    assert "seed     5" in output
-    assert "at_end B.received > 100000" in output
+    assert "outcome      failed" in output
+    assert "seed         5" in output
     step = mixed("show", "latest", "sub/bad.yaml", "--format", "json").json
+    assert f"\nfingerprint  {step['output']['fingerprint']}\n" in output
+    assert "at_end B.received > 100000" in output
     assert step["output"]["criteria"][0]["outcome"] == "failed"
     assert "error[D101]" in mixed("show", "latest", "broken.yaml").output
 
@@ -95,7 +110,43 @@ def test_show_a_case_with_its_timeline_and_latencies(regressed):
     podium, (first, *_) = regressed
     output = podium("show", first, "thermal_cascade.yaml").output
     assert "fault_began" in output
-    assert "recovery_action" in output
+    (latency,) = [line for line in output.splitlines() if line.startswith("recovery_action")]
+    assert re.fullmatch(r"recovery_action +\d+( +[\d.]+ s){3}", latency)
+
+
+def test_show_a_case_with_the_units_of_its_criteria(regressed):
+    podium, (first, *_) = regressed
+    lines = podium("show", first, "thermal_cascade.yaml").output.splitlines()
+    found = {line.partition("always ")[2].partition(" ")[0]: line for line in lines if "always SAT1" in line}
+    assert re.search(r"  [\d.]+ degC  +[\d.]+ s  +[\d.]+ degC  ", found["SAT1.battery.temperature"])
+    assert re.search(r"  0\.\d+  +[\d.]+ s  +0\.\d+  ", found["SAT1.battery.soc"])
+    (within,) = [line for line in lines if "  within 10 min" in line]
+    assert re.search(r"  [\d.]+ s  +[\d.]+ s  +[\d.]+ s  +[\d.]+ s$", within)
+    (word,) = [line for line in lines if "  at_end SAT1.mode" in line]
+    assert word.split()[5:] == ["nominal", "1200", "s", "-", "-"]
+
+
+def test_show_a_case_with_what_became_of_its_packets(mixed):
+    network = mixed("show", "latest", "good.yaml", "--format", "json").json["output"]["network"]
+    (line,) = [x for x in mixed("show", "latest", "good.yaml").output.splitlines() if x.startswith("network")]
+    assert line.startswith(f"network      {network['sent']} packets sent: {network['delivered']} delivered, ")
+    assert f", {network['lost']} lost" in line
+    assert "network" not in mixed("show", "latest", "broken.yaml").output
+
+
+def test_show_a_case_that_an_earlier_version_stored(mixed):
+    """Its verdicts have no unit of their own; the one of their condition is shown."""
+    path = mixed.folder / ".podium" / "podium.db"
+    with closing(sqlite3.connect(path)) as store, store:
+        key, seq, event = store.execute(
+            "SELECT run, seq, event FROM journal WHERE event LIKE '%attempt_finished%\"condition\":%100000%'"
+        ).fetchone()
+        verdict = json.loads(event)["output"]["criteria"][0]
+        assert "unit" not in verdict
+        older = event.replace(verdict["condition"], "B.latency.max > 100000 s")
+        store.execute("UPDATE journal SET event = ? WHERE run = ? AND seq = ?", (older, key, seq))
+    line = mixed("show", "latest", "sub/bad.yaml").output.partition("FIRST VIOLATED\n")[2].partition("\n")[0]
+    assert re.search(r"  \d+ s  +10 s  +-\d+ s  ", line)
 
 
 def test_stats_over_runs(mixed):
@@ -107,13 +158,21 @@ def test_stats_over_runs(mixed):
     assert (by_case["good.yaml"]["runs"], by_case["good.yaml"]["passed"]) == (2, 1)
 
 
+def test_stats_list_cases_in_natural_order(podium):
+    podium.write("a.yaml", duration="1s")
+    podium("run", "a.yaml", "--seeds", "9..11")
+    podium("run", "a.yaml", "--seeds", "1..2")
+    lines = podium("stats").output.partition("CASE")[2].splitlines()[1:]
+    assert [line.split()[0] for line in lines] == [f"a.yaml[seed={seed}]" for seed in (1, 2, 9, 10, 11)]
+
+
 # compare
 
 
 def test_compare_of_equal_runs_is_unchanged(regressed):
     podium, (first, second, _) = regressed
     ended = podium("compare", first, second)
-    assert "1 of 1 case unchanged" in ended.output
+    assert ended.output.splitlines()[1:] == ["0 regressions, 1 unchanged of 1 case"]
     assert not podium("compare", first, second, "--format", "json").json["has_regression"]
 
 
@@ -132,7 +191,61 @@ def test_compare_finds_a_regression_and_shows_margins(regressed):
 
 def test_compare_the_other_way_round_is_no_regression(regressed):
     podium, (first, _, third) = regressed
-    podium("compare", third, first)
+    lines = podium("compare", third, first).output.splitlines()
+    assert lines[1] == "fixed       thermal_cascade.yaml  failed -> passed"
+    assert lines[-1] == "0 regressions, 1 fixed of 1 case"
+
+
+def test_a_case_that_passed_twice_with_another_margin_has_moved(podium):
+    podium.write("s/a.yaml")
+    podium.write("s/b.yaml", CONSTANT)
+    podium("run", "s")
+    podium("run", "s", "--set", "seed=8")
+    lines = podium("compare").output.splitlines()
+    assert lines[1] == "moved       a.yaml  passed -> passed"
+    assert re.fullmatch(r"            at_end B.received > 0, margin \d+ -> \d+ \([+-]\d+\)", lines[2])
+    assert lines[3:] == ["0 regressions, 1 moved, 1 unchanged of 2 cases"]
+    found = podium("compare", "--format", "json").json
+    assert {step["name"]: step["change"] for step in found["steps"]} == {"a.yaml": "moved", "b.yaml": "unchanged"}
+
+
+def test_every_regression_is_counted_as_one_whatever_became_of_its_case(podium):
+    for name in ("a", "b", "c"):
+        podium.write(f"s/{name}.yaml", CONSTANT)
+    podium("run", "s")
+    (podium.folder / "s" / "c.yaml").rename(podium.folder / "s" / "new.yaml")
+    podium.write("s/b.yaml", CONSTANT.replace("B.received > 0", "B.received > 1"))
+    podium("run", "s")
+    lines = podium("compare", code=1).output.splitlines()
+    assert {line for line in lines[1:-1] if not line.startswith(" ")} == {
+        "regression  b.yaml  passed -> passed",
+        "regression  c.yaml  passed -> -",
+        "added       new.yaml  - -> passed",
+    }
+    assert lines[-1] == "2 regressions, 1 added, 1 unchanged of 4 cases"
+
+
+def test_previous_is_the_newest_run_of_the_same_name_before_the_other(regressed):
+    podium, (first, second, third) = regressed
+    heads = {
+        ("compare",): (second, third, 1),
+        ("compare", "previous"): (second, third, 1),
+        ("compare", "previous", "latest"): (second, third, 1),
+        ("compare", "previous", second): (first, second, 0),
+    }
+    for arguments, (before, after, code) in heads.items():
+        head = podium(*arguments, code=code).output.splitlines()[0]
+        assert head == f"{before[-8:]} thermal_cascade -> {after[-8:]} thermal_cascade"
+    assert f"before {first}" in podium.refused("compare", "previous", first, error="U411")
+    assert "BASELINE" in podium.refused("compare", "latest", "previous", error="U400")
+
+
+def test_there_is_no_previous_run_if_all_others_have_another_name(mixed):
+    mixed("run", "scenarios/good.yaml")
+    message = mixed.refused("compare", error="U411")
+    assert "no run of the name `good` before " in message
+    mixed("clean", "--older-than", "0s")
+    mixed.refused("compare", error="U411")
 
 
 def test_a_run_is_not_compared_with_itself(regressed):
@@ -175,8 +288,49 @@ def test_a_rerun_of_a_run_in_which_all_passed_exits_4(podium):
 
 
 def test_a_finished_run_is_not_resumed(mixed):
-    message = mixed.refused("resume", error="U413")
+    message = mixed.refused("resume", "latest", error="U413")
     assert "podium rerun" in message
+
+
+def test_a_run_in_which_all_passed_is_not_resumed_and_there_is_nothing_to_rerun(podium):
+    podium.write("a.yaml", duration="1s")
+    podium("run", "a.yaml")
+    message = podium.refused("resume", "latest", error="U413")
+    assert "podium show" in message
+    assert "rerun" not in message
+
+
+def test_without_a_name_the_newest_run_that_can_be_resumed_goes_on(podium):
+    for name, end in (("crashed", "kill"), ("cancelled", "terminate")):
+        podium.write(f"{name}.yaml", duration="20s")
+        with podium.start("run", f"{name}.yaml", "--speed", "20", "--format", "jsonl") as process:
+            process.stdout.readline()
+            getattr(process, end)()
+            process.communicate(timeout=20)
+    podium.write("passed.yaml", duration="1s")
+    podium("run", "passed.yaml")
+    ids = {run["name"]: run["id"] for run in podium.runs()}
+    for name in ("cancelled", "crashed"):
+        ended = podium("resume", "--format", "json").json
+        assert (ended["run"], ended["outcome"]) == (ids[name], "passed")
+    podium.refused("resume", code=4, error="U404")
+
+
+def test_if_no_run_can_be_resumed_resume_exits_4(mixed):
+    assert "no run to resume" in mixed.refused("resume", code=4, error="U404")
+    mixed("clean", "--older-than", "0s")
+    mixed.refused("resume", code=4, error="U404")
+
+
+def test_a_run_that_is_running_is_not_the_one_to_resume(podium):
+    podium.write("long.yaml", duration="1h")
+    with podium.start("run", "long.yaml", "--speed", "1", "--format", "jsonl") as process:
+        process.stdout.readline()
+        message = podium.refused("resume", code=4, error="U404")
+        assert f"run {podium.runs()[0]['id']} is still running" in message
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 130
 
 
 # replay, export

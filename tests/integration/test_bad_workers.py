@@ -19,7 +19,8 @@ from podium.executors.verification import verify
 from podium.executors.workers import WorkerPool
 from podium.model.loading import load_scenario
 from podium.plan.campaign import CampaignOptions, plan_campaign
-from podium.plan.graph import Need, Plan, Policy, Step
+from podium.plan.graph import Need, Plan, Step
+from podium.plan.policy import Policy
 from podium.protocols import Attempt, Finished, Lost, Progressed, Work
 from podium.runtime import ownership
 from podium.runtime.guard import Guard

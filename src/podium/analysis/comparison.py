@@ -15,9 +15,10 @@ SLOWER_RATIO = 1.5
 SLOWER_S = 0.5
 """A step is slower only if it took this many times as long and this much longer [s], both."""
 
-Change = Literal["added", "removed", "regression", "fixed", "broken", "unchanged"]
+Change = Literal["added", "removed", "regression", "fixed", "broken", "moved", "unchanged"]
 """What became of a step. `regression`: it passed and does not now. `fixed`: the reverse. `broken`: it did not pass
-either time. `unchanged`: it passed both times."""
+either time. `moved`: it passed both times, but a criterion came out differently or it is notably slower. `unchanged`:
+it passed both times, and nothing moved."""
 
 
 class CriterionChange(msgspec.Struct, frozen=True):
@@ -142,7 +143,9 @@ def _step_change(name: str, old: StepRow | None, new: StepRow | None) -> StepCha
         )
     before, after = _result(old.output), _result(new.output)
     criteria = _criteria_changes(before, after, judged=new.outcome in ("passed", "failed"))
-    change = _outcome_change(old.outcome, new.outcome)
+    duration = _duration_change(old.duration, new.duration)
+    moved = bool(criteria) or (duration is not None and duration.slower)
+    change = _change(old.outcome, new.outcome, moved=moved)
     known = before.fingerprint is not None and after.fingerprint is not None
     return StepChange(
         name,
@@ -151,15 +154,17 @@ def _step_change(name: str, old: StepRow | None, new: StepRow | None) -> StepCha
         old_outcome=old.outcome,
         new_outcome=new.outcome,
         criteria=criteria,
-        duration=_duration_change(old.duration, new.duration),
+        duration=duration,
         same_fingerprint=before.fingerprint == after.fingerprint if known else None,
     )
 
 
-def _outcome_change(old: Outcome, new: Outcome) -> Change:
-    if old == "passed":
-        return "unchanged" if new == "passed" else "regression"
-    return "fixed" if new == "passed" else "broken"
+def _change(old: Outcome, new: Outcome, *, moved: bool) -> Change:
+    if old != "passed":
+        return "fixed" if new == "passed" else "broken"
+    if new != "passed":
+        return "regression"
+    return "moved" if moved else "unchanged"
 
 
 def _result(output: Any) -> _Result:

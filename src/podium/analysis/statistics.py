@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
@@ -12,6 +13,8 @@ import msgspec
 from podium.analysis.latency import percentile
 from podium.events import Outcome
 from podium.history import RunRow, StepRow
+
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)")
 
 UNFINISHED = "unfinished"
 """Stands for the outcome of a run that has none."""
@@ -50,9 +53,9 @@ class Statistics(msgspec.Struct, frozen=True):
         runs: Outcome to number of runs; `unfinished` for those without.
         cases: Outcome to number of cases.
         pass_rate: Cases that passed by all cases, 0..1; 0 if there is none.
-        by_case: One entry per case name, by name.
+        by_case: One entry per case name, in natural order: `seed=2` before `seed=10`.
         longest: Names of the cases with the longest median duration, longest first.
-        flaky: Names of the flaky cases, by name.
+        flaky: Names of the flaky cases, in the same order.
     """
 
     runs: dict[str, int]
@@ -76,14 +79,14 @@ def summarise(runs: Iterable[RunRow], steps: Iterable[StepRow], *, longest: int 
     histories: dict[str, list[StepRow]] = {}
     for step in steps:
         histories.setdefault(step.name, []).append(step)
-    by_case = tuple(_case(name, history, definitions) for name, history in sorted(histories.items()))
+    by_case = tuple(_case(name, histories[name], definitions) for name in sorted(histories, key=_natural))
     ran = [(case.median_s, case.name) for case in by_case if case.median_s is not None]
     return Statistics(
         runs=dict(Counter(run.outcome or UNFINISHED for run in runs)),
         cases=dict(Counter(step.outcome for step in steps)),
         pass_rate=_passed(steps) / len(steps) if steps else 0.0,
         by_case=by_case,
-        longest=tuple(name for _, name in sorted(ran, key=lambda one: (-one[0], one[1]))[:longest]),
+        longest=tuple(name for _, name in sorted(ran, key=lambda one: (-one[0], _natural(one[1])))[:longest]),
         flaky=tuple(case.name for case in by_case if case.flaky),
     )
 
@@ -111,6 +114,17 @@ def _case(name: str, history: Sequence[StepRow], definitions: Mapping[str, str])
         worst_margin=min((margin for step in history for margin in _margins(step.output)), default=None),
         flaky=_flaky(history, definitions),
     )
+
+
+def _natural(name: str) -> tuple[list[str | tuple[int, str, str]], str]:
+    """Return a key that puts numbers in a name in order; words and numbers alternate in it."""
+    return [_magnitude(part) if odd % 2 else part for odd, part in enumerate(_NUMBER.split(name))], name
+
+
+def _magnitude(number: str) -> tuple[int, str, str]:
+    whole, _, fraction = number.partition(".")
+    whole = whole.lstrip("0")
+    return len(whole), whole, fraction
 
 
 def _passed(steps: Iterable[StepRow]) -> int:

@@ -43,6 +43,7 @@ from podium.events import (
     RunStarted,
     StepFinished,
 )
+from podium.nesting import DEEPEST, is_too_deep
 from podium.plan.graph import Plan
 from podium.protocols import (
     LARGEST_BLOB,
@@ -58,7 +59,6 @@ from podium.protocols import (
     Sink,
     content_digest,
 )
-from podium.runtime.nesting import DEEPEST, is_too_deep
 
 _log = logging.getLogger("podium.engine")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from podium.plan.graph import Retry
+from podium.plan.policy import Retry
 
 
 def retry_delay(retry: Retry, *, seed: int, step: str, failures: int) -> float:

@@ -26,8 +26,8 @@ import msgspec
 from podium.errors import PodiumError
 from podium.events import OUTCOMES, Failure
 from podium.executors.wire import Frames, Reported, Task, check, frame
+from podium.nesting import DEEPEST, is_too_deep
 from podium.protocols import Finished, Progressed
-from podium.runtime.nesting import DEEPEST, is_too_deep
 
 Progress = Callable[[float | None, str], None]
 Target = Callable[[Any, Progress], Finished]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 from podium.model.findings import did_you_mean
-from podium.model.scenario import Comparison, Threshold
+from podium.model.scenario import Comparison, Threshold, matching
 from podium.model.signals import SIGNALS, SignalType
 from podium.model.units import UnitError, parse_quantity
 
@@ -50,14 +50,6 @@ def parse_condition(text: str, node_types: Mapping[str, str]) -> Threshold:
     if not types:
         raise ConditionError("D125", f"unknown node `{node}`", did_you_mean(node, list(node_types), what="nodes"))
     return Threshold(name, op, _value(value, _signal(path, types), op))
-
-
-def matching(pattern: str, names: Iterable[str]) -> list[str]:
-    """Return the names that a name or a pattern with `*` stands for."""
-    if "*" not in pattern:
-        return [name for name in names if name == pattern]
-    expression = re.compile(".*".join(map(re.escape, pattern.split("*"))))
-    return [name for name in names if expression.fullmatch(name)]
 
 
 def parse_own_condition(text: str, node_type: str) -> Threshold:

@@ -94,7 +94,7 @@ def _form(value: object) -> str:
 class RuleDocument(Document):
     """How a node notices a fault."""
 
-    fault: FaultType = Field(description="What it is taken for.")
+    fault: FaultType = Field(description="What the condition is taken for.")
     when: str = Field(description="Condition on the node's own signals: `battery.temperature > 50 degC`.")
     for_: Duration = Field(0, alias="for", description="How long the condition must hold before it counts.")
 
@@ -102,9 +102,11 @@ class RuleDocument(Document):
 class RecoveryDocument(Document):
     """What a node does about faults."""
 
-    policy: Literal["none", "safe_mode"] = Field("safe_mode", description="Nothing, or safe mode.")
-    decision: Duration = Field(2_000_000_000, description="From detection to decision.")
-    action: Duration = Field(3_000_000_000, description="From decision to the action taking effect.")
+    policy: Literal["none", "safe_mode"] = Field(
+        "safe_mode", description="`none` does nothing; `safe_mode` goes to safe mode and back."
+    )
+    decision: Duration = Field(2_000_000_000, description="Time from detection to decision.")
+    action: Duration = Field(3_000_000_000, description="Time from decision to the action taking effect.")
     clear: Duration = Field(60_000_000_000, description="How long all must be clear before the node returns.")
     rules: list[RuleDocument] = Field([], description="How faults are noticed; empty: the standard rules.")
 
@@ -117,7 +119,7 @@ RecoveryField = Annotated[
 
 class _NodeDocument(Document):
     count: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
-        None, description="Makes so many nodes, named NAME1, NAME2, …"
+        None, description="Makes so many nodes, named NAME1, NAME2, …; without it one node, NAME."
     )
 
 
@@ -125,11 +127,9 @@ class SatelliteDocument(_NodeDocument):
     """A small satellite in low Earth orbit."""
 
     type: Literal["satellite"] = Field(description="Satellite, sensor or gateway.")
-    position: Position = Field(
-        (0.0, 0.0, 420.0), description="Offset along and across the track, and altitude: [0 km, 1.2 km, 420 km]."
-    )
+    position: Position = Field((0.0, 0.0, 420.0), description="Offset along and across the track, and altitude.")
     neighbours: list[str] = Field([], description="Nodes it exchanges beacons with.")
-    recovery: RecoveryField | None = Field(None, description="Instead of the scenario's.")
+    recovery: RecoveryField | None = Field(None, description="Instead of the scenario's; without it the scenario's.")
     initial_soc: Ratio = Field(0.85, description="State of charge at the start.")
     initial_temperature: Celsius = Field(15.0, ge=-50, le=60, description="Temperature at the start.")
 
@@ -139,8 +139,8 @@ class SensorDocument(_NodeDocument):
 
     type: Literal["sensor"] = Field(description="Satellite, sensor or gateway.")
     to: str = Field(description="Node that takes the packets.")
-    period: PositiveDuration = Field(1_000_000_000, description="Between two packets.")
-    size: DataSize = Field(64.0, description="Of a packet.")
+    period: PositiveDuration = Field(1_000_000_000, description="Time between two packets.")
+    size: DataSize = Field(64.0, description="Size of a packet.")
 
 
 class GatewayDocument(_NodeDocument):
@@ -178,9 +178,12 @@ class LinkModelDocument(Document):
 
     latency: Duration = Field(0, description="Fixed delay.")
     jitter: Duration = Field(0, description="Half-width of the uniform delay around the latency; order is kept.")
-    loss: LossField = Field(0.0, description="Probability, or {gilbert_elliott: {p, r, good, bad}}.")
-    bandwidth: DataRate | None = Field(None, description="Rate; packets queue behind each other.")
-    queue: DataSize | None = Field(None, description="Room in the queue; a packet that finds none is dropped.")
+    loss: LossField = Field(0.0, description="Probability that a packet is lost, or loss in bursts.")
+    bandwidth: DataRate | None = Field(None, description="Rate; packets queue behind each other. Without it no limit.")
+    queue: DataSize | None = Field(
+        None,
+        description="Room in the queue; a packet that finds none is dropped. Without it no limit.",
+    )
 
 
 class LinkDocument(LinkModelDocument):
@@ -202,7 +205,7 @@ class NetworkDocument(Document):
     """How nodes reach each other."""
 
     default: LinkModelDocument = Field(LinkModelDocument(), description="Every link not listed.")  # pyright: ignore[reportCallIssue]
-    links: list[LinkDocument] = Field([], description="Links that differ.")
+    links: list[LinkDocument] = Field([], description="Links that differ; what one does not say is the default's.")
     partitions: list[PartitionDocument] = Field([], description="Times of separation.")
 
 
@@ -210,10 +213,10 @@ class FaultDocument(Document):
     """A disturbance on simulated time."""
 
     type: FaultType = Field(description="What happens.")
-    node: str = Field(description="To whom.")
+    node: str = Field(description="Satellite it acts on.")
     at: Duration = Field(description="When it begins.")
     for_: PositiveDuration = Field(300_000_000_000, alias="for", description="How long it lasts.")
-    severity: float = Field(0.5, ge=0.1, le=1.0, description="0.1 to 1.")
+    severity: float = Field(0.5, ge=0.1, le=1.0, description="How strong it is.")
 
 
 class CriterionDocument(Document):
@@ -222,11 +225,13 @@ class CriterionDocument(Document):
     always: str | None = Field(None, description="Condition that holds at every instant.")
     eventually: str | None = Field(None, description="Condition that holds at least once.")
     at_end: str | None = Field(None, description="Condition that holds at the end.")
-    within: Duration | None = Field(None, description="Longest time `holds` may not hold.")
+    within: Duration | None = Field(None, description="Longest time that `holds` may be violated.")
     holds: str | None = Field(None, description="Condition for `within`.")
     from_: Duration = Field(0, alias="from", description="Start of the window.")
-    until: Duration | None = Field(None, description="End of the window.")
-    name: str | None = Field(None, min_length=1, max_length=200, description="What a person calls it.")
+    until: Duration | None = Field(None, description="End of the window; without it the end of the scenario.")
+    name: str | None = Field(
+        None, min_length=1, max_length=200, description="Name of the verdict; without it the form and the condition."
+    )
 
 
 class EnvironmentDocument(Document):
@@ -241,15 +246,22 @@ class ScenarioDocument(Document):
 
     model_config = ConfigDict(title="Podium scenario", extra="forbid", frozen=True, strict=True)
 
-    kind: Literal["scenario"]
+    kind: Literal["scenario"] = Field(description="What the document is.")
     name: str = Field(min_length=1, max_length=200, description="What a person calls it.")
     description: str = Field("", description="One paragraph.")
     duration: PositiveDuration = Field(description="Simulated time.")
     step: PositiveDuration = Field(100_000_000, description="Period of telemetry, control and criteria.")
-    seed: int | None = Field(None, ge=0, lt=2**63, description="Seed of every random stream.")
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="Seed of every random stream; without it 0. `--seed` and `--seeds` replace it.",
+    )
     recovery: RecoveryField = Field("safe_mode", description="What nodes do about faults.")
     environment: EnvironmentDocument = Field(EnvironmentDocument(), description="What all satellites share.")  # pyright: ignore[reportCallIssue]
-    nodes: dict[NodeName, NodeDocument] = Field(min_length=1, description="Name to node.")
+    nodes: dict[NodeName, NodeDocument] = Field(
+        min_length=1, description="A name has up to 64 letters, digits, `-` and `_`, and no `-` at its beginning."
+    )
     network: NetworkDocument = Field(NetworkDocument(), description="How nodes reach each other.")  # pyright: ignore[reportCallIssue]
     faults: list[FaultDocument] = Field([], description="Disturbances.")
     criteria: list[CriterionDocument] = Field([], description="What must hold.")

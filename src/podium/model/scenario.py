@@ -6,9 +6,13 @@ back without loss, so a run's definition holds exactly what was simulated.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
+
+from podium.model.signals import unit_of
 
 Vector = tuple[float, float, float]
 FaultType = Literal["power_brownout", "comms_dropout", "thermal_runaway", "attitude_desync"]
@@ -254,6 +258,14 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     first_violation_s: float | None = None
     evaluations: int = 0
 
+    @property
+    def unit(self) -> str:
+        """Unit of `worst` and `margin`; empty for counts, ratios and words.
+
+        Read off the condition, so that it is neither stored nor part of a fingerprint.
+        """
+        return "s" if self.kind == "within" else unit_of(self.condition.partition(" ")[0].partition(".")[2])
+
 
 class ScenarioResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a simulated scenario came to. Plain JSON; the same for the same scenario and seed, at every speed.
@@ -286,3 +298,11 @@ class ScenarioResult(msgspec.Struct, frozen=True, omit_defaults=True):
     classifications: tuple[dict[str, Any], ...] = ()
     network: dict[str, Any] = {}
     final_telemetry: dict[str, Any] = {}
+
+
+def matching(pattern: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a name or a pattern with `*` stands for."""
+    if "*" not in pattern:
+        return [name for name in names if name == pattern]
+    expression = re.compile(".*".join(map(re.escape, pattern.split("*"))))
+    return [name for name in names if expression.fullmatch(name)]

@@ -15,7 +15,8 @@ from podium.errors import Diagnostic, DocumentError, NothingSelectedError, Usage
 from podium.events import Outcome
 from podium.model.loading import Loaded, load_scenario
 from podium.model.scenario import Scenario
-from podium.plan.graph import Plan, Policy, Retry, Step
+from podium.plan.graph import Plan, Step
+from podium.plan.policy import Policy, Retry
 from podium.protocols import Work
 
 _SUFFIXES = (".yaml", ".yml")

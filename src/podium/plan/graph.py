@@ -6,79 +6,50 @@ that is the executor's part. It serialises to JSON and back without loss; a run 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal
 
-import msgspec
-
 from podium.errors import Diagnostic, PlanError
-from podium.events import Outcome
+from podium.plan.policy import Breaker, Compensation, Fallback, Group, Policy, Value
 from podium.protocols import Work
 
-
-class _Value(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    pass
-
-
-class Retry(_Value, frozen=True):
-    """When and how a step is tried again.
-
-    The delay before attempt n+1 is drawn from `[(1 - jitter) d, d]` with `d = min(maximum, initial * exponent**(n-1))`.
-
-    Attributes:
-        attempts: How many attempts in all, at least 1.
-        initial: First delay [s].
-        maximum: Longest delay [s].
-        exponent: Growth from one delay to the next.
-        jitter: 0 (none) .. 1 (full jitter).
-        outcomes: Outcomes that are tried again.
-    """
-
-    attempts: int = 1
-    initial: float = 1.0
-    maximum: float = 60.0
-    exponent: float = 2.0
-    jitter: float = 1.0
-    outcomes: tuple[Outcome, ...] = ("failed", "errored", "timed_out")
+Trigger = Literal["passed", "done", "one_passed", "one_failed", "all_failed", "none_failed"]
+"""When a step starts, all its needs being done. `passed`: each came to what the need asks for. `done`: in any case.
+The others count needs: `failed` means failed, errored or timed out."""
 
 
-class Policy(_Value, frozen=True):
-    """What the engine does about an attempt that does not simply pass.
-
-    Attributes:
-        timeout: Longest duration of one attempt [s].
-        grace: From being asked to stop to being killed [s].
-        retry: When it is tried again.
-        losses: How many workers may be lost over this step before it counts as errored.
-    """
-
-    timeout: float | None = None
-    grace: float = 5.0
-    retry: Retry = Retry()
-    losses: int = 3
-
-
-class Need(_Value, frozen=True):
+class Need(Value, frozen=True):
     """A step that has to come first.
 
     Attributes:
         step: Its name.
-        until: `passed`: skip this step unless it passed. `done`: start whatever it came to.
+        until: `passed`: skip this step unless it passed, or was left out by a condition. `done`: whatever it came to.
     """
 
     step: str
     until: Literal["passed", "done"] = "passed"
 
 
-class Step(_Value, frozen=True):
+class Step(Value, frozen=True):
     """One unit of work.
 
     Attributes:
         name: Unique in the plan.
         work: What to do.
         needs: Steps that come first.
+        trigger: What they have to have come to.
+        when: An expression; if it is false, the step is left out.
         policy: What to do about failures.
-        resources: Name to amount taken while it runs; every step also takes one slot.
+        breaker: Protects the target of the work.
+        fallbacks: What to do, in order, when the policy has given up.
+        compensation: What undoes the step if the run does not pass.
+        resources: Name to amount taken while it runs.
+        slots: How many slots it takes, 1, or 0 for a step that only waits.
+        group: Group whose pace it keeps.
+        role: `step`, or `teardown`: runs after everything else, whatever happened, unless nothing it needs was begun.
+        for_each: An expression that gives a list; the work is done once for each item, as a step of its own.
+        at_once: How many items at most are worked on at once; 0: no limit.
+        allow_failure: A failure is shown and changes nothing else.
         expected: Expected duration, for ordering [s].
         labels: What a person may select or group by.
     """
@@ -86,13 +57,24 @@ class Step(_Value, frozen=True):
     name: str
     work: Work
     needs: tuple[Need, ...] = ()
+    trigger: Trigger = "passed"
+    when: str = ""
     policy: Policy = Policy()
+    breaker: Breaker | None = None
+    fallbacks: tuple[Fallback, ...] = ()
+    compensation: Compensation | None = None
     resources: dict[str, float] = {}
+    slots: int = 1
+    group: str = ""
+    role: Literal["step", "teardown"] = "step"
+    for_each: str = ""
+    at_once: int = 0
+    allow_failure: bool = False
     expected: float = 1.0
     labels: dict[str, str] = {}
 
 
-class Plan(_Value, frozen=True):
+class Plan(Value, frozen=True):
     """An immutable directed acyclic graph of steps.
 
     Make one with `Plan.of`, which checks it.
@@ -106,6 +88,9 @@ class Plan(_Value, frozen=True):
         deadline: Longest duration of the whole run [s].
         seed: Seed for retry jitter.
         strict_waves: Start a wave only when the one before is done.
+        groups: Group name to its pace.
+        inputs: What expressions know as `inputs`.
+        outputs: Name to an expression, evaluated when the run is over.
         options: What the caller asked for, as given; shown, not interpreted.
     """
 
@@ -117,39 +102,25 @@ class Plan(_Value, frozen=True):
     deadline: float | None = None
     seed: int = 0
     strict_waves: bool = False
+    groups: dict[str, Group] = {}
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, str] = {}
     options: dict[str, Any] = {}
 
     @classmethod
-    def of(
-        cls,
-        name: str,
-        steps: Iterable[Step],
-        *,
-        work: str = "plan",
-        slots: int = 1,
-        capacities: Mapping[str, float] | None = None,
-        deadline: float | None = None,
-        seed: int = 0,
-        strict_waves: bool = False,
-        options: Mapping[str, Any] | None = None,
-    ) -> Plan:
+    def of(cls, name: str, steps: Iterable[Step], **more: Any) -> Plan:
         """Make a plan and check it.
+
+        Args:
+            name: What a person calls it.
+            steps: In the order written.
+            more: Any other attribute.
 
         Raises:
             PlanError: Duplicate names (P201), unknown needs (P202), a cycle, shown (P203), no slot (P204), a step that
-                asks for more of a resource than there is (P205).
+                asks for more of a resource than there is (P205) or for an unknown group (P207).
         """
-        plan = cls(
-            name=name,
-            steps=tuple(steps),
-            work=work,
-            slots=slots,
-            capacities=dict(capacities or {}),
-            deadline=deadline,
-            seed=seed,
-            strict_waves=strict_waves,
-            options=dict(options or {}),
-        )
+        plan = cls(name, tuple(steps), **more)
         findings = [*_names(plan), *_limits(plan)] or _cycles(plan)
         if findings:
             raise PlanError(findings)
@@ -214,6 +185,9 @@ def _limits(plan: Plan) -> list[Diagnostic]:
     if plan.slots < 1:
         findings.append(Diagnostic("P204", f"slots must be at least 1, not {plan.slots}"))
     for step in plan.steps:
+        if step.group and step.group not in plan.groups:
+            text = f"step `{step.name}` is of unknown group `{step.group}`"
+            findings.append(Diagnostic("P207", text, f"groups: {', '.join(plan.groups) or 'none'}"))
         for name, amount in step.resources.items():
             there = plan.capacities.get(name, 0.0)
             if amount > there:

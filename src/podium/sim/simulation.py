@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 
 from podium.errors import SimulationError
-from podium.model.conditions import matching
-from podium.model.scenario import Criterion, FaultType, Node, Scenario, ScenarioResult, Verdict
+from podium.model.scenario import Criterion, FaultType, Node, Scenario, ScenarioResult, Verdict, matching
 from podium.sim.criteria import Criteria, Monitor, monitor_of
 from podium.sim.disturbances import Disturbances
 from podium.sim.kernel import Kernel, describe

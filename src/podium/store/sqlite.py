@@ -175,6 +175,25 @@ class Store:
         ids = ", ".join(row.id for row in found[:8])
         raise UsageError(f"several runs fit `{name}`: {ids}", code="U410", hint="give more of the id")
 
+    def previous(self, row: RunRow) -> RunRow:
+        """Return the newest run of the same name that began before a run.
+
+        Raises:
+            UsageError: There is none (U411).
+        """
+        found = self._connection.execute(
+            f"SELECT {_RUN_COLUMNS} FROM run WHERE name = ? AND (started_us, id) < (?, ?) "  # noqa: S608
+            "ORDER BY started_us DESC, id DESC LIMIT 1",
+            (row.name, row.started_us, row.id),
+        ).fetchone()
+        if found is None:
+            raise UsageError(
+                f"there is no run of the name `{row.name}` before {row.id}",
+                code="U411",
+                hint="`podium list` shows the runs there are",
+            )
+        return _run_row(found)
+
     def unfinished(self) -> list[RunRow]:
         """Return runs without an end: running, or left by a crash."""
         rows = self._connection.execute(f"SELECT {_RUN_COLUMNS} FROM run WHERE outcome IS NULL")  # noqa: S608

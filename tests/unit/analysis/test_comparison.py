@@ -87,6 +87,27 @@ def test_a_margin_that_shrank_is_shown_and_no_regression():
     assert not change.regression
 
 
+@pytest.mark.parametrize(
+    ("new", "change"),
+    [
+        (step(output=scenario(hot=("passed", 3.0)), duration=1.2), "unchanged"),
+        (step(output=scenario(hot=("passed", 3.5))), "moved"),
+        (step(output=scenario(hot=("passed", None))), "moved"),
+        (step(output=scenario(hot=("passed", 3.0), new=("passed", 1.0))), "moved"),
+        (step(output=scenario(hot=("passed", 3.0)), duration=9.0), "moved"),
+        (step(output=scenario("other fingerprint", hot=("passed", 3.0)), duration=None), "unchanged"),
+        (step(outcome="failed", output=scenario(hot=("passed", 3.5)), duration=9.0), "regression"),
+    ],
+)
+def test_a_step_that_passed_twice_has_moved_if_a_criterion_differs_or_it_is_slower(new, change):
+    assert only(step(output=scenario(hot=("passed", 3.0))), new).change == change
+
+
+def test_only_a_step_that_passed_both_times_has_moved():
+    slow = step(outcome="failed", output=scenario(hot=("failed", -2.0)), duration=9.0)
+    assert only(step(outcome="failed", output=scenario(hot=("failed", -1.0))), slow).change == "broken"
+
+
 def test_a_criterion_that_passed_and_failed_now_is_a_regression_even_if_the_step_was_broken_before():
     change = only(
         step(outcome="failed", output=scenario(hot=("passed", 3.0), loss=("failed", -1.0))),
@@ -208,5 +229,9 @@ def test_every_step_that_passed_and_does_not_pass_now_makes_a_regression(old, ne
     lost = {one.name for one in old if one.outcome == "passed"} - {one.name for one in new if one.outcome == "passed"}
     comparison = compare(old, new)
     assert lost <= {change.name for change in comparison.steps if change.regression}
+    for change in comparison.steps:
+        slower = change.duration is not None and change.duration.slower
+        assert change.change != "unchanged" or not (change.criteria or slower)
+        assert change.change != "moved" or change.criteria or slower
     assert comparison.has_regression >= bool(lost)
     assert {change.name for change in comparison.steps} == {one.name for one in [*old, *new]}

@@ -77,6 +77,36 @@ def test_the_last_outcome_is_of_the_one_that_finished_last():
     assert case([step(at=2, outcome="failed"), step(at=3, outcome="timed_out"), step(at=1)]).last_outcome == "timed_out"
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "a2", "a10", "b1"],
+        ["one[seed=2]", "one[seed=10]", "one[seed=100]", "two[seed=1]"],
+        ["1.yaml", "02.yaml", "2.yaml", "10.yaml", "x.yaml"],
+        ["s[p=0.05]", "s[p=0.25]", "s[p=0.5]", "s[p=1]", "s[p=1.5]", "s[p=12]"],
+        ["7", "7a", "a"],
+        ["n" + "9" * 5000, "n1" + "0" * 5000],
+    ],
+)
+def test_cases_are_in_natural_order(names):
+    for given_ in (names, names[::-1]):
+        found = summarise([run()], [step(name=name) for name in given_])
+        assert [one.name for one in found.by_case] == names
+        assert list(found.longest) == names
+        flaky = [step(name=name, outcome=outcome) for name in given_ for outcome in ("passed", "failed")]
+        assert list(summarise([run()], flaky).flaky) == names
+
+
+@given(st.lists(st.text("a1.0[=²٣", max_size=8), unique=True))
+def test_any_names_have_an_order_that_does_not_depend_on_where_they_came_from(names):
+    found = [
+        [one.name for one in summarise([], [step(name=name) for name in given_]).by_case]
+        for given_ in (names, names[::-1])
+    ]
+    assert found[0] == found[1]
+    assert sorted(found[0]) == sorted(names)
+
+
 def test_the_worst_margin_is_the_smallest_of_all_criteria_and_runs():
     steps = [step(output=margins(4.0, None)), step(output=margins(9.0, -2)), step(output="text"), step()]
     assert case(steps).worst_margin == -2.0

@@ -17,9 +17,10 @@ from podium.events import (
     CancelRequested,
     StepFinished,
 )
-from podium.plan.graph import Need, Plan, Policy, Retry, Step
+from podium.nesting import DEEPEST, is_too_deep
+from podium.plan.graph import Need, Plan, Step
+from podium.plan.policy import Policy, Retry
 from podium.protocols import Finished, Work
-from podium.runtime.nesting import DEEPEST, is_too_deep
 from podium.testing.clock import VirtualClock
 from podium.testing.executors import Act, ScriptedExecutor, failing, hanging, passing
 from podium.testing.journal import MemoryJournal

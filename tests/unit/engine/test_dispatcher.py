@@ -22,7 +22,8 @@ from podium.events import (
     StepFinished,
     encode,
 )
-from podium.plan.graph import Need, Plan, Policy, Retry, Step
+from podium.plan.graph import Need, Plan, Step
+from podium.plan.policy import Policy, Retry
 from podium.protocols import Finished, Lost, Record, Work
 from podium.testing.clock import VirtualClock
 from podium.testing.executors import Act, ScriptedExecutor, failing, hanging, losing, passing

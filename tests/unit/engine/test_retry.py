@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podium.engine.retry import retry_delay
-from podium.plan.graph import Retry
+from podium.plan.policy import Retry
 
 
 def delays(retry, count=5):

@@ -64,6 +64,25 @@ def test_a_window_in_which_nothing_was_evaluated_is_errored(kind):
     assert judge(criterion(kind, start_ns=3 * SECOND), 1, 1, 1).outcome == "errored"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("signal", "value", "unit"),
+    [
+        ("SAT1.battery.temperature", 65.0, "degC"),
+        ("SAT1.battery.soc", 0.4, ""),
+        ("G.received", 3.0, ""),
+        ("SAT1.mode", "nominal", ""),
+        ("N.unknown", 1.0, ""),
+    ],
+)
+def test_a_verdict_knows_the_unit_of_its_values_and_does_not_store_it(kind, signal, value, unit):
+    watched = Criterion("c", kind, Threshold(signal, "==", value))
+    verdict = judge(watched, value, value)
+    assert verdict.unit == ("s" if kind == "within" else unit)
+    assert judge(watched).unit == verdict.unit
+    assert "unit" not in msgspec.to_builtins(verdict)
+
+
 def test_a_value_that_was_not_read_at_the_very_end_is_no_evidence_for_the_end():
     monitor = monitor_of(criterion("at_end"), lambda: 1.0)
     monitor.watch(2 * SECOND)

@@ -28,7 +28,8 @@ from podium.events import (
     RunStarted,
     StepFinished,
 )
-from podium.plan.graph import Need, Plan, Policy, Retry, Step
+from podium.plan.graph import Need, Plan, Step
+from podium.plan.policy import Policy, Retry
 from podium.protocols import Finished, Work, content_digest
 from podium.store import Store, new_run_id
 from podium.store.database import connect, migrations
@@ -164,6 +165,17 @@ def test_an_unknown_run_is_a_usage_error(store, name):
     with pytest.raises(UsageError) as caught:
         store.run(name)
     assert code(caught) == "U411"
+
+
+def test_the_previous_run_is_the_newest_of_the_same_name_before_it(store):
+    for run, name, at in (("r1", "a", 1), ("r2", "b", 2), ("r3", "a", 3), ("r4", "a", 3), ("r5", "b", 5)):
+        store.append(run, 1, [started(run, name=name, at=at)])
+    before = {run: store.previous(store.run(run)).id for run in ("r3", "r4", "r5")}
+    assert before == {"r3": "r1", "r4": "r3", "r5": "r2"}
+    for run in ("r1", "r2"):
+        with pytest.raises(UsageError, match=f"before {run}") as caught:
+            store.previous(store.run(run))
+        assert code(caught) == "U411"
 
 
 def test_latest_of_an_empty_store_is_unknown(store):

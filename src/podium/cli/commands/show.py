@@ -10,12 +10,17 @@ import msgspec
 
 from podium.cli.options import format_option, known_store_option, run_argument
 from podium.cli.output import print_json, print_table
-from podium.cli.words import counts_in_words, local_time, outcome_of
+from podium.cli.words import counts_in_words, local_time, numbered, outcome_of
 from podium.errors import UsageError
 from podium.model.scenario import Verdict
 from podium.session import Session
 from podium.sinks.lines import how_long
 from podium.store import RunRow, StepRow
+
+_PACKETS = ("delivered", "lost", "dropped", "blocked", "in_flight")
+_LATENCIES = ("mean_ms", "p95_ms", "max_ms")
+_LONG = 1e4
+"""Numbers from here on are shown with six digits rather than four."""
 
 
 @click.command("show")
@@ -75,20 +80,31 @@ def _show_case(step: StepRow, format_: str) -> None:
     if format_ == "json":
         print_json(step)
         return
-    click.echo(f"case     {step.name}")
-    click.echo(f"outcome  {step.outcome}{f'  after {step.attempts} attempts' if step.attempts > 1 else ''}")
+    click.echo(f"case         {step.name}")
+    click.echo(f"outcome      {step.outcome}{f'  after {step.attempts} attempts' if step.attempts > 1 else ''}")
     if step.failure and step.failure.type != "Criteria":
-        click.echo(f"failure  {step.failure.type}: {step.failure.message}\n{step.failure.details}".rstrip())
+        click.echo(f"failure      {step.failure.type}: {step.failure.message}\n{step.failure.details}".rstrip())
     output: dict[str, Any] = step.output or {}
     if "fingerprint" in output:
-        click.echo(f"seed     {output['seed']}\nprint    {output['fingerprint']}")
+        click.echo(f"seed         {output['seed']}\nfingerprint  {output['fingerprint']}")
+    network = output.get("network", {})
+    if network.get("sent"):
+        what_became = counts_in_words({name: network.get(name, 0) for name in _PACKETS})
+        click.echo(f"network      {numbered(network['sent'], 'packet')} sent: {what_became}")
     if output.get("criteria"):
         click.echo("")
         verdicts = msgspec.convert(output["criteria"], list[Verdict])
         print_table(
             ("OUTCOME", "CRITERION", "WORST ", "AT ", "MARGIN ", "FIRST VIOLATED "),
             (
-                (v.outcome, v.name, v.worst, _seconds(v.worst_at_s), v.margin, _seconds(v.first_violation_s))
+                (
+                    v.outcome,
+                    v.name,
+                    _measured(v.worst, v.unit),
+                    _seconds(v.worst_at_s),
+                    _measured(v.margin, v.unit),
+                    _seconds(v.first_violation_s),
+                )
                 for v in verdicts
             ),
         )
@@ -112,9 +128,15 @@ def _show_latencies(latency: dict[str, list[dict[str, Any]]]) -> None:
     click.echo("")
     rows = ((kind, latency_statistics([entry["ms"] for entry in entries])) for kind, entries in latency.items())
     print_table(
-        ("LATENCY", "COUNT ", "MEAN MS ", "P95 MS ", "MAX MS "),
-        ((kind, s["count"], s["mean_ms"], s["p95_ms"], s["max_ms"]) for kind, s in rows),
+        ("LATENCY", "COUNT ", "MEAN ", "P95 ", "MAX "),
+        ((kind, s["count"], *(_measured(s[of] / 1000, "s") for of in _LATENCIES)) for kind, s in rows),
     )
+
+
+def _measured(value: float | str | None, unit: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return f"{value:.{4 if abs(value) < _LONG else 6}g} {unit}".rstrip()
 
 
 def _seconds(value: float | None) -> str | None:
