@@ -112,7 +112,7 @@ def _sections() -> Iterator[str]:
 def _units() -> Iterator[str]:
     yield from ("| dimension | units, the first is the base | a bare number |", "|---|---|---|")
     for dimension, scales in _SCALES.items():
-        units = ", ".join(f"`{unit}`" for unit in scales if unit) or "none"
+        units = ", ".join(f"`{unit}`" if unit else "no unit" for unit in scales)
         yield f"| {dimension} | {units} | {'is accepted' if '' in scales else 'is an error'} |"
 
 

@@ -9,9 +9,9 @@ An event is a fact, written once to the journal and never changed. Grammar of a 
     late     = LateResult                    (any time after the attempt was superseded)
 
 `AttemptStarted` is in the journal before the attempt begins, `StepFinished` before anything that depends on
-the step starts. The steps of `ItemsFound` (`NAME[0]`, …) and of `CompensationStarted` (`NAME~undo`) are not in the
-plan: they follow from it, and have events like all others. A journal may end anywhere (the process was killed); `RunResumed` continues it, and also reopens
-a cancelled run: its cancelled steps are pending again.
+the step starts. The steps of `ItemsFound` (`NAME[0]`, …) and of `CompensationStarted` (`NAME~undo`) are not in
+the plan: they follow from it, and have events like all others. A journal may end anywhere (the process was killed);
+`RunResumed` continues it, and also reopens a cancelled run: its cancelled steps are pending again.
 
 Wall times are microseconds since the Unix epoch; durations are seconds.
 """

@@ -49,6 +49,8 @@ class Step(Value, frozen=True):
         role: `step`, or `teardown`: runs after everything else, whatever happened, unless nothing it needs was begun.
         for_each: An expression that gives a list; the work is done once for each item, as a step of its own.
         at_once: How many items at most are worked on at once; 0: no limit.
+        scope: Beginning of the names of the steps this step's expressions refer to, such as `pay/`; what it knows as
+            `inputs` is then the output of the step `pay/inputs`.
         allow_failure: A failure is shown and changes nothing else.
         expected: Expected duration, for ordering [s].
         labels: What a person may select or group by.
@@ -69,6 +71,7 @@ class Step(Value, frozen=True):
     role: Literal["step", "teardown"] = "step"
     for_each: str = ""
     at_once: int = 0
+    scope: str = ""
     allow_failure: bool = False
     expected: float = 1.0
     labels: dict[str, str] = {}
