@@ -148,6 +148,18 @@ class AttemptRefused(Event, tag="attempt_refused", frozen=True):
     retry_after: float
 
 
+class CircuitChanged(Event, tag="circuit_changed", frozen=True):
+    """A target is left alone from here on, or is used again.
+
+    Attributes:
+        target: What the breaker protects.
+        state: `open`, `half_open` (one attempt probes it) or `closed`.
+    """
+
+    target: str
+    state: Literal["open", "half_open", "closed"]
+
+
 class FallbackTaken(Event, tag="fallback_taken", frozen=True):
     """The policy gave up on the work so far; the next attempt does something else.
 
@@ -313,6 +325,7 @@ class StepFinished(Event, tag="step_finished", frozen=True):
         attempts: How many attempts were started.
         reason: Why it was skipped or cancelled, in words.
         omitted: It was skipped by a condition of its own, so that needs on it count as met.
+        output: What it came to, if it was done item by item.
     """
 
     step: str
@@ -320,6 +333,7 @@ class StepFinished(Event, tag="step_finished", frozen=True):
     attempts: int = 1
     reason: str = ""
     omitted: bool = False
+    output: Any = None
 
 
 class RunFinished(Event, tag="run_finished", frozen=True):
@@ -345,6 +359,7 @@ AnyEvent = (
     | AttemptScheduled
     | AttemptStarted
     | AttemptRefused
+    | CircuitChanged
     | FallbackTaken
     | ItemsFound
     | SignalReceived

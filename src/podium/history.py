@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from podium.events import Failure, Outcome
+from podium.events import Failure, Outcome, RunOutcome
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class RunRow(msgspec.Struct, frozen=True):
     engine: str
     started_us: int
     finished_us: int | None
-    outcome: Outcome | None
+    outcome: RunOutcome | None
     counts: dict[str, int]
     duration: float | None
 

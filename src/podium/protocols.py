@@ -159,6 +159,32 @@ class Journal(Protocol):
         ...
 
 
+class Circuit(msgspec.Struct, frozen=True):
+    """What is known of a target that may fail, by all runs of a store.
+
+    Attributes:
+        failures_us: When it failed of late [us since the Unix epoch].
+        opened_us: Since when it is left alone; 0: it is not [us since the Unix epoch].
+        probe_us: When the attempt that probes it began; 0: none does [us since the Unix epoch].
+    """
+
+    failures_us: tuple[int, ...] = ()
+    opened_us: int = 0
+    probe_us: int = 0
+
+
+class Circuits(Protocol):
+    """Keeps the circuits of targets."""
+
+    def update(self, target: str, change: Callable[[Circuit], Circuit]) -> None:
+        """Replace a circuit by what `change` makes of it, as one step even among processes.
+
+        Raises:
+            StoreError: The store fails.
+        """
+        ...
+
+
 class Sink(Protocol):
     """Consumes events after they are durable. One that raises is dropped with a warning; the run goes on."""
 

@@ -17,7 +17,7 @@ import psutil
 from podium.engine import Dispatcher, LoopClock
 from podium.engine import RunSummary as EngineSummary
 from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, UsageError
-from podium.events import Outcome
+from podium.events import RunOutcome
 from podium.executors.inline import InlineExecutor
 from podium.executors.invalid import refuse
 from podium.executors.workers import WorkerPool
@@ -50,7 +50,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     """
 
     run: str
-    outcome: Outcome
+    outcome: RunOutcome
     counts: dict[str, int]
     duration: float
     exit_code: ExitCode

@@ -129,7 +129,7 @@ FAILURES = {
 
 
 def test_what_is_no_result_is_an_error_of_its_step_and_the_others_keep_theirs(tmp_path, monkeypatch):
-    monkeypatch.setattr("podium.engine.dispatcher.LARGEST_BLOB", 1000)
+    monkeypatch.setattr("podium.engine.attempts.LARGEST_BLOB", 1000)
     bad = [step(name, "returns", name) for name in FAILURES]
     run = Run(tmp_path, [step("first", "returns", "good"), *bad, step("last", "returns", "good")])
     assert run.outcomes == {"first": "passed", **dict.fromkeys(FAILURES, "errored"), "last": "passed"}

@@ -1,14 +1,16 @@
 """The dispatcher: one loop that owns a run.
 
-Each turn takes in what attempts reported and which timers are due, decides what follows, writes all of it to the
-journal in one commit, shows it to the sinks, and only then starts and stops attempts. An attempt goes through
+Each turn takes in what attempts reported, what people asked for and which timers are due, decides what follows, writes
+all of it to the journal in one commit, shows it to the sinks, and only then starts and stops attempts. A run goes
+forwards through the steps of its plan; if it does not pass, backwards through their compensations; then through the
+teardown steps, whatever happened. An attempt goes through
 
     start        journalled, then handed to its executor
-    running      reports progress
-    terminating  asked to stop (timeout, cancel, deadline); killed when the grace is over
+    running      shows signs of life
+    terminating  asked to stop (a limit, cancel, deadline); killed when the grace is over
     outcome      the executor reported the end: everything the attempt started is dead, its slot is free
 
-and what follows is decided in one place, `_decide`: the next attempt, or the step's outcome.
+and what follows is decided in one place, `_decide`: the next attempt, a fallback, or the step's outcome.
 """
 
 from __future__ import annotations
@@ -16,68 +18,57 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import heappop, heappush
 from itertools import count
-from typing import Literal
+from typing import Any
 
 import msgspec
 
-from podium.engine.retry import retry_delay
+from podium.engine.attempts import Running, StopReason, storable
+from podium.engine.circuits import Breakers
+from podium.engine.outcomes import run_outcome
+from podium.engine.pace import Pace
+from podium.engine.recorder import Recorder
 from podium.engine.scheduler import Scheduler
-from podium.engine.state import RunState, StepState
+from podium.engine.scope import Scopes
+from podium.engine.state import RunState, StepState, has_expressions
+from podium.engine.steps import Steps
+from podium.engine.timers import Timers
+from podium.engine.waiting import Waiter
 from podium.errors import PlanError
 from podium.events import (
-    AnyEvent,
     AttemptFinished,
     AttemptLost,
     AttemptProgressed,
-    AttemptScheduled,
     AttemptStarted,
     AttemptStopping,
     CancelRequested,
     Failure,
     LateResult,
-    Outcome,
     RunFinished,
+    RunOutcome,
     RunResumed,
     RunStarted,
-    StepFinished,
+    SignalReceived,
 )
-from podium.nesting import DEEPEST, is_too_deep
-from podium.plan.graph import Plan
+from podium.plan.graph import Plan, Step
 from podium.protocols import (
-    LARGEST_BLOB,
     Attempt,
+    Circuits,
     Clock,
     Executor,
+    ExpressionError,
+    Expressions,
     Finished,
     Journal,
-    Lost,
     Progressed,
     Record,
     Report,
     Sink,
-    content_digest,
+    Work,
 )
 
 _log = logging.getLogger("podium.engine")
-
-StopReason = Literal["timeout", "cancel", "deadline"]
-
-
-class _Running:
-    """An attempt under way."""
-
-    __slots__ = ("executor", "forced", "progressed_at", "started_at", "state", "stopping", "token")
-
-    def __init__(self, state: StepState, token: int, executor: Executor, started_at: float) -> None:
-        self.state = state
-        self.token = token
-        self.executor = executor
-        self.started_at = started_at
-        self.progressed_at = started_at
-        self.stopping: StopReason | None = None
-        self.forced = False
+_WAIT = "wait"
 
 
 class RunSummary(msgspec.Struct, frozen=True):
@@ -88,12 +79,14 @@ class RunSummary(msgspec.Struct, frozen=True):
         outcome: Its outcome.
         counts: Outcome to number of steps.
         duration: Of this process's part in it [s].
+        output: What the plan's outputs came to.
     """
 
     run: str
-    outcome: Outcome
+    outcome: RunOutcome
     counts: dict[str, int]
     duration: float
+    output: Any = None
 
 
 class Dispatcher:
@@ -108,9 +101,11 @@ class Dispatcher:
         sinks: Who is shown the events. One that raises is dropped.
         engine: Identity of this process, for the record.
         parent: The run this one reruns.
+        expressions: The language of expressions, if the plan has any.
+        circuits: Where the circuits of targets are kept, if the plan has breakers.
 
     Raises:
-        PlanError: A step's kind of work has no executor (P206).
+        PlanError: A step's kind of work has no executor (P206), or something it needs is not given (P209).
     """
 
     progress_interval = 0.5
@@ -127,34 +122,37 @@ class Dispatcher:
         sinks: Sequence[Sink] = (),
         engine: str = "",
         parent: str | None = None,
+        expressions: Expressions | None = None,
+        circuits: Circuits | None = None,
     ) -> None:
-        for step in plan.steps:
-            if step.work.kind not in executors:
-                raise PlanError(
-                    f"step `{step.name}` is of kind `{step.work.kind}`, which nothing here can carry out",
-                    code="P206",
-                    hint=f"known kinds: {', '.join(sorted(executors))}",
-                )
         self._run = run
         self._plan = plan
-        self._journal = journal
-        self._executors = executors
         self._clock = clock
-        self._sinks = list(sinks)
         self._engine = engine
         self._parent = parent
         self._state = RunState(plan)
+        self._recorder = Recorder(run, self._state, journal, sinks)
         self._scheduler = Scheduler(plan)
-        self._next_seq = 1
-        self._batch: list[AnyEvent] = []
-        self._blobs: dict[str, bytes] = {}
-        self._running: dict[int, _Running] = {}
+        self._timers = Timers(clock)
+        self._waiter = Waiter(self._state, self._timers, clock)
+        self._executors = {**executors, _WAIT: self._waiter}
+        _check(plan, self._executors, has_language=expressions is not None, has_circuits=circuits is not None)
+        self._scopes = None if expressions is None else Scopes(run, self._state, expressions)
+        self._steps = Steps(
+            self._state,
+            self._recorder,
+            scheduler=self._scheduler,
+            timers=self._timers,
+            clock=clock,
+            scopes=self._scopes,
+        )
+        self._breakers = Breakers(self._recorder, circuits, clock)
+        self._paces = {name: Pace(group) for name, group in plan.groups.items()}
+        self._running: dict[int, Running] = {}
         self._reports: deque[tuple[int, Report]] = deque()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._timer_count = 0
+        self._requests: deque[Callable[[], None]] = deque()
         self._starts: list[tuple[Executor, Attempt]] = []
-        self._stops: list[tuple[_Running, bool]] = []
-        self._cancels: deque[tuple[str, str, bool]] = deque()
+        self._stops: list[tuple[Running, bool]] = []
         self._started_at = clock.monotonic()
 
     async def run(self) -> RunSummary:
@@ -163,16 +161,13 @@ class Dispatcher:
         Returns:
             How it ended; failing steps are values here, never exceptions.
         """
-        definition = msgspec.json.encode(self._plan)
-        digest = content_digest(definition)
-        self._blobs[digest] = definition
-        self._emit(
+        self._recorder.emit(
             RunStarted(
                 at_us=self._clock.wall_us(),
                 run=self._run,
                 work=self._plan.work,
                 name=self._plan.name,
-                definition=digest,
+                definition=self._recorder.keep(msgspec.json.encode(self._plan)),
                 steps=len(self._plan.steps),
                 slots=self._plan.slots,
                 seed=self._plan.seed,
@@ -189,15 +184,16 @@ class Dispatcher:
         Args:
             records: The whole journal of the run.
         """
-        for record in records:
-            self._state.apply(record.event)
-            self._next_seq = record.seq + 1
-        self._emit(RunResumed(at_us=self._clock.wall_us(), engine=self._engine))
-        for state in self._state.steps.values():
+        self._recorder.replay(records)
+        self._recorder.emit(RunResumed(at_us=self._clock.wall_us(), engine=self._engine))
+        self._steps.schedule_added(self._state.ordered[len(self._plan.steps) :])
+        for state in tuple(self._state.ordered):
             if state.phase == "done":
                 self._scheduler.done(state.index)
             elif state.phase == "waiting":
-                self._wait_for_attempt(state)
+                self._steps.wait_for_attempt(state)
+            elif state.phase == "open":
+                self._steps.close(state)
             elif state.phase == "running":
                 if state.token:
                     lost = AttemptLost(
@@ -207,73 +203,66 @@ class Dispatcher:
                         reason="the process that ran it ended",
                         by="engine",
                     )
-                    self._emit(lost)
-                self._decide(state)
+                    self._recorder.emit(lost)
+                self._steps.decide(state)
         return await self._loop()
 
-    def cancel(self, *, who: str, why: str, force: bool = False) -> None:
+    def cancel(self, *, who: str, why: str, force: bool = False, compensate: bool = True) -> None:
         """Ask the run to end: nothing new starts, running attempts are asked to stop, or killed with `force`.
 
-        May be called from the loop's thread at any time, more than once.
+        May be called from the loop's thread at any time, more than once. What is being undone goes on, unless the
+        request is forced and without compensation.
+
+        Args:
+            who: Who asks.
+            why: In words.
+            force: Kill running attempts.
+            compensate: Undo what was done.
         """
-        self._cancels.append((who, why, force))
-        self._clock.wake()
+        self._request(lambda: self._take_cancel(who, why, force=force, compensate=compensate))
+
+    def signal(self, name: str, payload: Any = None, *, who: str = "") -> None:
+        """Tell the run something, for steps that wait for it. From the loop's thread, at any time."""
+        self._request(lambda: self._take_signal(name, payload, who))
 
     def waiting_for(self) -> list[str]:
         """Return the names of the steps whose attempts are under way."""
         return [running.state.step.name for running in self._running.values()]
 
+    def _request(self, action: Callable[[], None]) -> None:
+        self._requests.append(action)
+        self._clock.wake()
+
     async def _loop(self) -> RunSummary:
         if self._plan.deadline is not None:
-            self._at(self._started_at + self._plan.deadline, self._deadline_passed)
+            self._timers.at(self._started_at + self._plan.deadline, self._deadline_passed)
         for turn in count():
             self._turn()
             if self._state.finished is not None:
                 break
-            due = self._timers[0][0] if self._timers else None
-            if (self._reports or self._cancels) and turn % 64 and (due is None or due > self._clock.monotonic()):
+            due = self._timers.due
+            if (self._reports or self._requests) and turn % 64 and (due is None or due > self._clock.monotonic()):
                 continue  # other tasks of the loop get their turn now and then
             await self._clock.wait(due)
-        finished = self._state.finished
-        assert finished is not None
-        return RunSummary(self._run, finished.outcome, finished.counts, finished.duration)
+        ended = self._state.finished
+        assert ended is not None
+        return RunSummary(self._run, ended.outcome, ended.counts, ended.duration, ended.output)
 
     def _turn(self) -> None:
         for _ in range(len(self._reports)):
-            token, report = self._reports.popleft()
-            self._take_report(token, report)
-        while self._cancels:
-            self._take_cancel(*self._cancels.popleft())
-        self._fire_timers()
-        self._admit_unblocked()
-        if self._state.cancel is None:
-            for index in self._scheduler.picks():
-                self._start_attempt(self._state.steps[self._plan.steps[index].name])
+            self._take_report(*self._reports.popleft())
+        while self._requests:
+            self._requests.popleft()()
+        self._timers.fire()
+        self._steps.admit_unblocked()
+        if not self._state.left["step"]:
+            self._steps.turn_back()
+        for index in self._scheduler.picks():
+            self._start_attempt(self._state.ordered[index])
         if not self._state.unfinished and not self._running and self._state.finished is None:
             self._finish_run()
-        self._commit()
+        self._recorder.commit()
         self._carry_out()
-
-    def _emit(self, event: AnyEvent) -> None:
-        self._batch.append(event)
-        self._state.apply(event)
-
-    def _commit(self) -> None:
-        batch, first = self._batch, self._next_seq
-        if not batch:
-            return
-        self._journal.append(self._run, first, batch, self._blobs or None)
-        self._next_seq = first + len(batch)
-        self._batch = []
-        self._blobs = {}
-        if self._sinks:
-            records = [Record(first + offset, event) for offset, event in enumerate(batch)]
-            for sink in tuple(self._sinks):
-                try:
-                    sink.emit(self._run, records)
-                except Exception:  # noqa: BLE001 (whatever a sink raises, the run goes on)
-                    _log.warning("%s raised and is left out from here on", type(sink).__name__, exc_info=True)
-                    self._sinks.remove(sink)
 
     def _carry_out(self) -> None:
         starts, self._starts = self._starts, []
@@ -296,41 +285,66 @@ class Dispatcher:
         self._reports.append((token, report))
         self._clock.wake()
 
-    def _admit_unblocked(self) -> None:
-        while self._state.unblocked:
-            states, self._state.unblocked = self._state.unblocked, []
-            for state in states:
-                if state.phase != "ready":  # read from the journal, which says what became of it
-                    continue
-                unmet = self._state.unmet(state)
-                if unmet is None:
-                    self._scheduler.offer(state.index)
-                else:
-                    outcome = self._state.steps[unmet].outcome
-                    self._finish_step(state, "skipped", f"`{unmet}` {outcome}")
-
     def _start_attempt(self, state: StepState) -> None:
-        step = state.step
-        token = self._next_seq + len(self._batch)
-        number = state.attempts + 1
+        try:
+            payload = self._payload(state)
+        except ExpressionError as error:
+            self._scheduler.release(state.index)
+            self._steps.finish(state, "errored", str(error))
+            return
+        if not self._breakers.admits(state):
+            self._scheduler.release(state.index)
+            self._steps.decide(state)
+            return
         now = self._clock.monotonic()
-        self._emit(AttemptStarted(at_us=self._clock.wall_us(), step=step.name, number=number, token=token))
-        executor = self._executors[step.work.kind]
-        running = _Running(state, token, executor, now)
-        self._running[token] = running
-        timeout = step.policy.timeout
-        if timeout is not None:
-            self._at(now + timeout, lambda: self._stop(running, "timeout"))
+        running = self._note_start(state, now)
+        self._watch(running)
+        self._keep_pace(state.step.group, now)
         attempt = Attempt(
             run=self._run,
-            step=step.name,
-            number=number,
-            token=token,
-            work=step.work,
-            idempotency_key=f"{self._run}:{step.name}",
-            timeout=timeout,
+            step=state.step.name,
+            number=state.attempts,
+            token=running.token,
+            work=Work(state.work.kind, payload),
+            idempotency_key=f"{self._run}:{state.step.name}",
+            timeout=state.step.policy.timeout,
+            begun_us=state.begun_us,
         )
-        self._starts.append((executor, attempt))
+        self._starts.append((running.executor, attempt))
+
+    def _payload(self, state: StepState) -> Any:
+        return state.work.payload if self._scopes is None else self._scopes.payload(state, state.work)
+
+    def _note_start(self, state: StepState, now: float) -> Running:
+        token = self._recorder.position
+        self._recorder.emit(
+            AttemptStarted(
+                at_us=self._clock.wall_us(),
+                step=state.step.name,
+                number=state.attempts + 1,
+                token=token,
+                fallback=state.fallback_name,
+            )
+        )
+        running = self._running[token] = Running(state, token, self._executors[state.work.kind], now)
+        return running
+
+    def _keep_pace(self, group: str, now: float) -> None:
+        if group:
+            allowed = self._paces[group].started(now)
+            if allowed is not None:
+                self._scheduler.pause(group)
+                self._timers.at(allowed, lambda: self._scheduler.resume(group))
+
+    def _watch(self, running: Running) -> None:
+        """End the attempt when it is overdue; look again when it may be."""
+        if running.token not in self._running or running.stopping is not None:
+            return
+        reason, moment = running.overdue(self._clock.monotonic())
+        if reason is not None:
+            self._stop(running, reason)
+        elif moment is not None:
+            self._timers.at(moment, lambda: self._watch(running))
 
     def _take_report(self, token: int, report: Report) -> None:
         running = self._running.get(token)
@@ -341,27 +355,31 @@ class Dispatcher:
             self._take_progress(running, report)
             return
         del self._running[token]
-        self._scheduler.release(running.state.index)
+        state = running.state
+        self._scheduler.release(state.index)
         if running.stopping is not None:
-            self._attempt_finished(running, _after_stop(running, report))
+            self._attempt_finished(running, running.result(report))
         elif isinstance(report, Finished):
             self._attempt_finished(running, report)
         else:
-            name = running.state.step.name
-            self._emit(AttemptLost(at_us=self._clock.wall_us(), step=name, token=token, reason=report.reason))
-        self._decide(running.state)
+            at_us, name = self._clock.wall_us(), state.step.name
+            self._recorder.emit(AttemptLost(at_us=at_us, step=name, token=token, reason=report.reason))
+        self._breakers.record(state)
+        self._steps.decide(state)
 
     def _take_late(self, token: int, report: Report) -> None:
         step = self._state.superseded.get(token)
         if step is not None and isinstance(report, Finished):
-            self._emit(LateResult(at_us=self._clock.wall_us(), step=step, token=token, outcome=report.outcome))
+            at_us = self._clock.wall_us()
+            self._recorder.emit(LateResult(at_us=at_us, step=step, token=token, outcome=report.outcome))
 
-    def _take_progress(self, running: _Running, report: Progressed) -> None:
+    def _take_progress(self, running: Running, report: Progressed) -> None:
         now = self._clock.monotonic()
-        if now - running.progressed_at < self.progress_interval:
+        running.active_at = now
+        if now - running.shown_at < self.progress_interval:
             return
-        running.progressed_at = now
-        self._emit(
+        running.shown_at = now
+        self._recorder.emit(
             AttemptProgressed(
                 at_us=self._clock.wall_us(),
                 step=running.state.step.name,
@@ -371,13 +389,9 @@ class Dispatcher:
             )
         )
 
-    def _attempt_finished(self, running: _Running, report: Finished) -> None:
-        report = _storable(report)
-        digests: dict[str, str] = {}
-        for name, data in report.artifacts.items():
-            digests[name] = content_digest(data)
-            self._blobs[digests[name]] = data
-        self._emit(
+    def _attempt_finished(self, running: Running, report: Finished) -> None:
+        report = storable(report)
+        self._recorder.emit(
             AttemptFinished(
                 at_us=self._clock.wall_us(),
                 step=running.state.step.name,
@@ -386,106 +400,53 @@ class Dispatcher:
                 duration=self._clock.monotonic() - running.started_at,
                 output=report.output,
                 failure=report.failure,
-                artifacts=digests,
+                artifacts={name: self._recorder.keep(data) for name, data in report.artifacts.items()},
             )
         )
-
-    def _decide(self, state: StepState) -> None:
-        """Decide what follows an attempt that ended: another one, or the step's outcome."""
-        ended, policy, cancel = state.ended, state.step.policy, self._state.cancel
-        if isinstance(ended, AttemptFinished):
-            if ended.outcome == "passed":
-                self._finish_step(state, "passed")
-            elif cancel is not None:
-                self._finish_step(state, "cancelled", cancel.why)
-            elif ended.outcome in policy.retry.outcomes and state.failures < policy.retry.attempts:
-                self._schedule_attempt(state, "retry")
-            else:
-                self._finish_step(state, ended.outcome)
-        elif cancel is not None:
-            self._finish_step(state, "cancelled", cancel.why)
-        elif ended is not None and ended.by == "worker" and state.losses >= policy.losses:
-            reason = ended.reason
-            self._finish_step(state, "errored", f"lost its worker {state.losses} times, last: {reason}")
-        else:
-            self._schedule_attempt(state, "lost")
-
-    def _schedule_attempt(self, state: StepState, reason: Literal["retry", "lost"]) -> None:
-        delay = 0.0
-        if reason == "retry":
-            delay = retry_delay(
-                state.step.policy.retry, seed=self._plan.seed, step=state.step.name, failures=state.failures
-            )
-        wall = self._clock.wall_us()
-        self._emit(
-            AttemptScheduled(
-                at_us=wall,
-                step=state.step.name,
-                number=state.attempts + 1,
-                not_before_us=wall + int(delay * 1e6),
-                delay=delay,
-                reason=reason,
-            )
-        )
-        self._wait_for_attempt(state)
-
-    def _wait_for_attempt(self, state: StepState) -> None:
-        left = min(state.delay, (state.not_before_us - self._clock.wall_us()) / 1e6)  # whatever the clock was set to
-        if left <= 0:
-            self._scheduler.offer(state.index)
-        else:
-            self._at(self._clock.monotonic() + left, lambda: self._wait_is_over(state))
-
-    def _wait_is_over(self, state: StepState) -> None:
-        if state.phase == "waiting":
-            self._scheduler.offer(state.index)
-
-    def _finish_step(self, state: StepState, outcome: Outcome, reason: str = "") -> None:
-        self._emit(
-            StepFinished(
-                at_us=self._clock.wall_us(),
-                step=state.step.name,
-                outcome=outcome,
-                attempts=state.attempts,
-                reason=reason,
-            )
-        )
-        self._scheduler.done(state.index)
 
     def _finish_run(self) -> None:
-        self._emit(
+        self._recorder.emit(
             RunFinished(
                 at_us=self._clock.wall_us(),
-                outcome=_run_outcome(self._state),
-                counts={outcome: count for outcome, count in self._state.counts.items() if count},
+                outcome=run_outcome(self._state),
+                counts=dict(self._state.counts),
                 duration=self._clock.monotonic() - self._started_at,
+                output=None if self._scopes is None else self._scopes.outputs(),
             )
         )
 
-    def _take_cancel(self, who: str, why: str, force: bool) -> None:  # noqa: FBT001 (queued as a tuple)
+    def _take_signal(self, name: str, payload: Any, who: str) -> None:
+        if self._state.finished is None:
+            signal = SignalReceived(at_us=self._clock.wall_us(), name=name, payload=payload, who=who)
+            self._recorder.emit(signal)
+            self._waiter.deliver(signal)
+
+    def _take_cancel(self, who: str, why: str, *, force: bool, compensate: bool) -> None:
         if self._state.finished is not None:
             return
-        self._emit(CancelRequested(at_us=self._clock.wall_us(), who=who, why=why, force=force))
-        for state in self._state.steps.values():
-            if state.phase in ("pending", "ready", "waiting"):
+        at_us = self._clock.wall_us()
+        self._recorder.emit(CancelRequested(at_us=at_us, who=who, why=why, force=force, compensate=compensate))
+        for state in tuple(self._state.ordered):
+            if state.phase in ("pending", "ready", "waiting") and self._state.is_cancelled(state):
                 self._scheduler.withdraw(state.index)
-                self._finish_step(state, "cancelled", why)
-        self._state.unblocked.clear()
+                self._steps.finish(state, "cancelled", why)
+        self._state.unblocked = [state for state in self._state.unblocked if state.phase == "ready"]
         reason = "deadline" if who == "deadline" else "cancel"
         for running in self._running.values():
-            self._stop(running, reason, force=force)
+            if self._state.is_cancelled(running.state):
+                self._stop(running, reason, force=force)
 
     def _deadline_passed(self) -> None:
-        if self._state.cancel is not None:
-            return
-        self._take_cancel("deadline", f"the run's deadline of {self._plan.deadline:g} s passed", force=False)
+        if self._state.cancel is None and self._state.left["step"]:
+            why = f"the run's deadline of {self._plan.deadline:g} s passed"
+            self._take_cancel("deadline", why, force=False, compensate=True)
 
-    def _stop(self, running: _Running, reason: StopReason, *, force: bool = False) -> None:
+    def _stop(self, running: Running, reason: StopReason, *, force: bool = False) -> None:
         if running.token not in self._running or running.forced or (running.stopping and not force):
             return
         running.stopping = running.stopping or reason
         running.forced = force
-        self._emit(
+        self._recorder.emit(
             AttemptStopping(
                 at_us=self._clock.wall_us(),
                 step=running.state.step.name,
@@ -496,54 +457,25 @@ class Dispatcher:
         )
         self._stops.append((running, force))
         if not force:
-            grace = running.state.step.policy.grace
-            self._at(self._clock.monotonic() + grace, lambda: self._stop(running, reason, force=True))
-
-    def _at(self, when: float, action: Callable[[], None]) -> None:
-        self._timer_count += 1
-        heappush(self._timers, (when, self._timer_count, action))
-
-    def _fire_timers(self) -> None:
-        now = self._clock.monotonic()
-        while self._timers and self._timers[0][0] <= now:
-            heappop(self._timers)[2]()
+            self._timers.after(running.state.step.policy.grace, lambda: self._stop(running, reason, force=True))
 
 
-def _storable(report: Finished) -> Finished:
-    """Return the report, or an error if its output is no JSON or an artifact too large, so that others are not lost."""
-    try:
-        if report.output is not None:
-            if is_too_deep(report.output):
-                return _no_json(f"lists and mappings are nested deeper than {DEEPEST}")
-            msgspec.json.encode(report.output)
-    except (TypeError, ValueError, RecursionError) as error:
-        return _no_json(str(error))
-    for name, data in report.artifacts.items():
-        if len(data) > LARGEST_BLOB:
-            text = f"the artifact `{name}` has {len(data)} bytes, more than {LARGEST_BLOB}"
-            return Finished("errored", report.output, Failure("ArtifactTooLarge", text))
-    return report
+def _check(plan: Plan, executors: Mapping[str, Executor], *, has_language: bool, has_circuits: bool) -> None:
+    for step in plan.steps:
+        for work in _works(step):
+            if work.kind not in executors:
+                raise PlanError(
+                    f"step `{step.name}` is of kind `{work.kind}`, which nothing here can carry out",
+                    code="P206",
+                    hint=f"known kinds: {', '.join(sorted(executors))}",
+                )
+        breakers = [step.breaker, *(fallback.breaker for fallback in step.fallbacks)]
+        if any(breakers) and not has_circuits:
+            raise PlanError(f"step `{step.name}` has a breaker, and no place for its circuit is given", code="P209")
+    if has_expressions(plan) and not has_language:
+        raise PlanError("the plan has expressions, and no language for them is given", code="P209")
 
 
-def _no_json(why: str) -> Finished:
-    return Finished("errored", failure=Failure("NoJson", f"the output is no JSON value: {why}"))
-
-
-def _after_stop(running: _Running, report: Finished | Lost) -> Finished:
-    """Return what an attempt came to that had been told to end."""
-    if running.stopping == "timeout":
-        limit = running.state.step.policy.timeout
-        failure = Failure("Timeout", f"did not end within {limit:g} s")
-        return Finished("timed_out", failure=failure)
-    if isinstance(report, Finished) and report.outcome == "passed":
-        return report
-    return Finished("cancelled", failure=Failure("Cancelled", f"stopped by {running.stopping}"))
-
-
-def _run_outcome(state: RunState) -> Outcome:
-    if state.cancel is not None and state.counts.get("cancelled"):
-        return "timed_out" if state.cancel.who == "deadline" else "cancelled"
-    for outcome in ("failed", "errored", "timed_out", "cancelled", "skipped"):
-        if state.counts.get(outcome):
-            return outcome
-    return "passed"
+def _works(step: Step) -> list[Work]:
+    compensation = [] if step.compensation is None else [step.compensation.work]
+    return [step.work, *(fallback.work for fallback in step.fallbacks), *compensation]

@@ -1,4 +1,4 @@
-"""Which ready step starts next: longest remaining path first, within slots and resource capacities."""
+"""Which ready step starts next: longest remaining path first, within slots, resources and the pace of groups."""
 
 from __future__ import annotations
 
@@ -6,82 +6,119 @@ from collections.abc import Iterator
 from decimal import Decimal
 from heapq import heappop, heappush
 
-from podium.plan.graph import Plan, dependents_of, topological
+from podium.plan.graph import Plan, Step, dependents_of, topological
+
+_Entry = tuple[float, int]
 
 
 class Scheduler:
     """Orders ready steps and keeps account of slots and resources.
 
-    Steps are known by their index in the plan. Among the ready steps the one with the longest remaining path (by
-    expected durations) starts first; ties go to the one written first. A step that asks for more of a resource than is
-    free waits for it and holds it: later steps that want the same resource queue behind it, so a large step is not
-    starved by small ones. Steps that do not want that resource pass by.
+    Steps are known by their index. Among the ready steps the one with the longest remaining path (by expected
+    durations) starts first; ties go to the one written first. A step that asks for more of a resource than is free
+    waits for it and holds it: later steps that want the same resource queue behind it, so a large step is not starved
+    by small ones. Steps that do not want that resource pass by. A step whose group is paused waits without a slot.
 
     Args:
         plan: The plan, whose resources were checked when it was made.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._steps = plan.steps
+        self._steps: list[Step] = list(plan.steps)
         self._free_slots = plan.slots
         self._free = {name: _exact(amount) for name, amount in plan.capacities.items()}
         self._rank = _remaining_path(plan)
-        self._heap: list[tuple[float, int]] = []
+        self._heap: list[_Entry] = []
+        self._slotless: list[_Entry] = []
         self._queued: set[int] = set()
-        self._held: dict[str, list[tuple[float, int]]] = {}
+        self._held: dict[str, list[_Entry]] = {}
+        self._paused: dict[str, list[_Entry]] = {}
         self._wave, self._open_waves = _waves(plan) if plan.strict_waves else ({}, [])
         self._first_open = 0
         self._later: dict[int, list[int]] = {}
 
+    def add(self, step: Step, *, like: int | None = None) -> None:
+        """Take in a step that is not in the plan; it ranks like another, else first.
+
+        Args:
+            step: The step; its index is the next.
+            like: Index of the other.
+        """
+        self._steps.append(step)
+        self._rank.append(self._rank[like] if like is not None else float("-inf"))
+
+    def declare(self, resource: str, amount: float) -> None:
+        """Take in a resource that is not in the plan."""
+        self._free.setdefault(resource, _exact(amount))
+
     def offer(self, index: int) -> None:
         """Take a step that could start now."""
-        if self._open_waves and self._wave[index] > self._current_wave():
+        if self._open_waves and self._wave.get(index, 0) > self._current_wave():
             self._later.setdefault(self._wave[index], []).append(index)
             return
         self._queued.add(index)
-        heappush(self._heap, (self._rank[index], index))
+        self._push((self._rank[index], index))
 
     def withdraw(self, index: int) -> None:
         """Forget an offered step."""
         self._queued.discard(index)
 
+    def pause(self, group: str) -> None:
+        """Let no step of a group start until `resume`."""
+        self._paused.setdefault(group, [])
+
+    def resume(self, group: str) -> None:
+        """Let the steps of a group start again."""
+        for entry in self._paused.pop(group, ()):
+            self._push(entry)
+
     def picks(self) -> Iterator[int]:
-        """Yield steps to start now, taking a slot and the resources for each."""
-        heap = self._heap
-        while heap and self._free_slots > 0:
-            entry = heappop(heap)
-            index = entry[1]
-            if index not in self._queued:
-                continue
-            resources = self._steps[index].resources
-            if resources:
-                short = self._short_of(resources)
-                if short is not None:
-                    heappush(self._held.setdefault(short, []), entry)
-                    continue
-                for name, amount in resources.items():
-                    self._free[name] -= _exact(amount)
-            self._queued.remove(index)
-            self._free_slots -= 1
-            yield index
+        """Yield steps to start now, taking the slots and the resources for each."""
+        for heap in (self._slotless, self._heap):
+            while heap and (self._free_slots > 0 or heap is self._slotless):
+                entry = heappop(heap)
+                index = entry[1]
+                if index in self._queued and self._takes(entry):
+                    self._queued.remove(index)
+                    yield index
 
     def release(self, index: int) -> None:
-        """Give back the slot and the resources of a step whose attempt is over."""
-        self._free_slots += 1
-        for name, amount in self._steps[index].resources.items():
+        """Give back the slots and the resources of a step whose attempt is over."""
+        step = self._steps[index]
+        self._free_slots += step.slots
+        for name, amount in step.resources.items():
             self._free[name] += _exact(amount)
             for entry in self._held.pop(name, ()):
-                heappush(self._heap, entry)
+                self._push(entry)
 
     def done(self, index: int) -> None:
         """Note that a step has its outcome; with strict waves this may open the next wave."""
-        if not self._open_waves:
+        if not self._open_waves or index not in self._wave:
             return
         self._open_waves[self._wave[index]] -= 1
         current = self._current_wave()
         for wave in [wave for wave in self._later if wave <= current]:
             for later in self._later.pop(wave):
                 self.offer(later)
+
+    def _push(self, entry: _Entry) -> None:
+        heappush(self._heap if self._steps[entry[1]].slots else self._slotless, entry)
+
+    def _takes(self, entry: _Entry) -> bool:
+        """Take slots and resources of a step, or put it where it waits for them."""
+        step = self._steps[entry[1]]
+        if step.group and step.group in self._paused:
+            self._paused[step.group].append(entry)
+            return False
+        if step.resources:
+            short = self._short_of(step.resources)
+            if short is not None:
+                heappush(self._held.setdefault(short, []), entry)
+                return False
+            for name, amount in step.resources.items():
+                self._free[name] -= _exact(amount)
+        self._free_slots -= step.slots
+        return True
 
     def _short_of(self, resources: dict[str, float]) -> str | None:
         for name, amount in resources.items():

@@ -9,7 +9,11 @@ A step goes through these states:
     ready     could start now
     running   an attempt is under way, or has just ended and what follows is not decided yet
     waiting   the next attempt is scheduled
+    open      is done item by item, each item a step of its own
     done      has its outcome
+
+Steps that are not in the plan follow from events: one for each of the `ItemsFound`, and one for each that
+`CompensationStarted` undoes.
 """
 
 from __future__ import annotations
@@ -17,23 +21,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+import msgspec
+
 from podium.events import (
     AnyEvent,
     AttemptFinished,
     AttemptLost,
+    AttemptRefused,
     AttemptScheduled,
     AttemptStarted,
     CancelRequested,
+    CompensationStarted,
     Event,
+    Failure,
+    FallbackTaken,
+    ItemsFound,
     Outcome,
     RunFinished,
     RunResumed,
     RunStarted,
+    SignalReceived,
     StepFinished,
 )
-from podium.plan.graph import Plan, Step
+from podium.plan.graph import Need, Plan, Step
+from podium.plan.policy import Breaker, Retry
+from podium.protocols import Work
 
-Phase = Literal["pending", "ready", "running", "waiting", "done"]
+Phase = Literal["pending", "ready", "running", "waiting", "open", "done"]
+Role = Literal["step", "teardown", "undo"]
+FAILED: frozenset[Outcome] = frozenset(("failed", "errored", "timed_out"))
+_UNDO = "~undo"
 
 
 class StepState:
@@ -41,37 +58,89 @@ class StepState:
 
     Attributes:
         step: What the plan says.
-        index: Its place in the plan.
-        phase: One of the five states.
+        index: Its place: first the steps of the plan, then those that followed from events.
+        role: `step`, `teardown`, or `undo` for one that undoes another.
+        parent: The step of which it is an item, or which it undoes.
+        item: Place of its item in the list and the item itself.
+        phase: One of the six states.
         missing: How many needs are not done.
         attempts: How many attempts were started.
-        failures: How many of them used up the step's own tries.
+        failures: How many of them used up the tries of the work under way, or of its last fallback.
+        rule_failures: Retry rule, from 1, to how often it has led to another attempt.
         losses: How many were lost with their worker.
         token: Fencing token of the attempt under way, 0 if none is.
         ended: How the last attempt ended, until what follows is decided.
+        begun_us: When the first attempt began, 0 before [us since the Unix epoch].
         not_before_us: While waiting: when the next attempt may start [us since the Unix epoch].
         delay: While waiting: for how long [s].
+        due_at: When the step has to be done, on this process's monotonic scale [s]; no part of the journal.
+        fallback: Which of the fallbacks is under way, from 1; 0: the step's own work.
+        children: The steps of its items, if it is done item by item.
         outcome: How the step ended.
+        omitted: It was left out by a condition of its own.
+        reason: Why it was skipped or cancelled.
+        output: What it came to, if the plan has expressions.
+        failure: Why its last attempt did not pass.
+        finished_as: How many steps had their outcome before it.
     """
 
     __slots__ = (
-        "attempts", "delay", "ended", "failures", "index", "losses", "missing", "not_before_us", "outcome", "phase",
-        "step", "token",
+        "attempts", "begun_us", "children", "delay", "due_at", "ended", "failure", "failures", "fallback",
+        "finished_as", "index", "item", "losses", "missing", "not_before_us", "omitted", "outcome", "output", "parent",
+        "phase", "reason", "role", "rule_failures", "step", "token",
     )  # fmt: skip
 
-    def __init__(self, step: Step, index: int) -> None:
+    def __init__(self, step: Step, index: int, role: Role, parent: StepState | None = None) -> None:
         self.step = step
         self.index = index
+        self.role: Role = role
+        self.parent = parent
+        self.item: tuple[int, Any] | None = None
         self.phase: Phase = "pending"
         self.missing = len(step.needs)
         self.attempts = 0
         self.failures = 0
+        self.rule_failures: dict[int, int] = {}
         self.losses = 0
         self.token = 0
-        self.ended: AttemptFinished | AttemptLost | None = None
+        self.ended: AttemptFinished | AttemptLost | AttemptRefused | None = None
+        self.begun_us = 0
         self.not_before_us = 0
         self.delay = 0.0
+        self.due_at: float | None = None
+        self.fallback = 0
+        self.children: list[StepState] | None = None
         self.outcome: Outcome | None = None
+        self.omitted = False
+        self.reason = ""
+        self.output: Any = None
+        self.failure: Failure | None = None
+        self.finished_as = 0
+
+    @property
+    def work(self) -> Work:
+        """What the next attempt does."""
+        return self.step.fallbacks[self.fallback - 1].work if self.fallback else self.step.work
+
+    @property
+    def retry(self) -> Retry:
+        """When that is tried again."""
+        return self.step.fallbacks[self.fallback - 1].retry if self.fallback else self.step.policy.retry
+
+    @property
+    def breaker(self) -> Breaker | None:
+        """What protects its target."""
+        return self.step.fallbacks[self.fallback - 1].breaker if self.fallback else self.step.breaker
+
+    @property
+    def fallback_name(self) -> str:
+        """Name of the fallback under way, empty for the step's own work."""
+        return self.step.fallbacks[self.fallback - 1].name if self.fallback else ""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a need on it counts as met: it passed, was left out by its own condition, or may fail."""
+        return self.outcome == "passed" or self.omitted or (self.step.allow_failure and self.outcome in FAILED)
 
 
 class RunState:
@@ -79,36 +148,54 @@ class RunState:
 
     Attributes:
         plan: The plan.
-        steps: Step name to its state, in the plan's order.
+        steps: Step name to its state, in the plan's order, then those that followed from events.
+        ordered: The same by index.
         unblocked: Steps whose needs have just all been done; the dispatcher takes them from here.
         superseded: Fencing tokens of lost attempts to their step.
-        unfinished: How many steps are not done.
-        counts: Outcome to number of steps.
+        left: Role to how many steps of it are not done.
+        counts: Outcome to number of the plan's steps.
+        unmet: The same without those that passed, were left out by a condition of their own, or may fail.
         cancel: The request to end the run, if there was one.
+        compensates: Whether what was done is to be undone when the run does not pass.
+        killed: Whether everything is to end, undoing included.
+        compensation: The order in which steps are undone, once that has begun.
+        signals: What was told to the run, by name; the last of a name counts.
         finished: The run's end, if it came.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.steps = {step.name: StepState(step, index) for index, step in enumerate(plan.steps)}
+        self.steps: dict[str, StepState] = {}
+        self.ordered: list[StepState] = []
         self.unblocked: list[StepState] = []
         self.superseded: dict[int, str] = {}
-        self.unfinished = len(self.steps)
+        self.left: dict[Role, int] = {"step": 0, "teardown": 0, "undo": 0}
         self.counts: dict[str, int] = {}
+        self.unmet: dict[str, int] = {}
         self.cancel: CancelRequested | None = None
+        self.compensates = any(step.compensation is not None for step in plan.steps)
+        self.killed = False
+        self.compensation: CompensationStarted | None = None
+        self.signals: dict[str, SignalReceived] = {}
         self.finished: RunFinished | None = None
         self._dependents: dict[str, list[StepState]] = {}
-        for state in self.steps.values():
-            for need in state.step.needs:
-                self._dependents.setdefault(need.step, []).append(state)
+        self._keeps_outputs = has_expressions(plan)
+        self._finished_steps = 0
+        for step in plan.steps:
+            self._add(step, step.role)
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             RunStarted: self._run_started,
             RunResumed: self._run_resumed,
             CancelRequested: self._cancel_requested,
+            SignalReceived: self._signal_received,
+            CompensationStarted: self._compensation_started,
             AttemptScheduled: self._attempt_scheduled,
             AttemptStarted: self._attempt_started,
+            AttemptRefused: self._attempt_refused,
             AttemptFinished: self._attempt_finished,
             AttemptLost: self._attempt_lost,
+            FallbackTaken: self._fallback_taken,
+            ItemsFound: self._items_found,
             StepFinished: self._step_finished,
             RunFinished: self._run_finished,
         }
@@ -119,34 +206,112 @@ class RunState:
         if applier is not None:
             applier(event)
 
-    def unmet(self, state: StepState) -> str | None:
-        """Return the first need that was to pass and did not, all needs being done."""
-        for need in state.step.needs:
-            if need.until == "passed" and self.steps[need.step].outcome != "passed":
-                return need.step
-        return None
+    @property
+    def unfinished(self) -> int:
+        """How many steps are not done, whatever their role."""
+        return sum(self.left.values())
+
+    def is_cancelled(self, state: StepState) -> bool:
+        """Return whether a request to end the run concerns a step: what undoes or tears down goes on."""
+        return self.cancel is not None and (state.role == "step" or self.killed)
+
+    def _add(self, step: Step, role: Role, parent: StepState | None = None) -> StepState:
+        state = StepState(step, len(self.ordered), role, parent)
+        self.steps[step.name] = state
+        self.ordered.append(state)
+        self.left[role] += 1
+        for need in step.needs:
+            self._dependents.setdefault(need.step, []).append(state)
+        return state
 
     def _run_started(self, _event: RunStarted) -> None:
-        self._unblock(self.steps.values())
+        self._unblock(self.ordered)
 
     def _run_resumed(self, _event: RunResumed) -> None:
         self.finished = None
-        if self.cancel is None:
+        if self.cancel is None or self._is_bound_to_compensate():
             return
         self.cancel = None
-        cancelled = [state for state in self.steps.values() if state.outcome == "cancelled"]
+        self.killed = False
+        self.compensates = any(step.compensation is not None for step in self.plan.steps)
+        cancelled = [state for state in self.ordered if state.outcome == "cancelled"]
         for state in cancelled:
-            state.outcome = None
-            state.phase = "pending"
-            state.failures = 0
-            self.unfinished += 1
-            self.counts["cancelled"] -= 1
-            for dependent in self._dependents.get(state.step.name, ()):
-                dependent.missing += 1
+            self._reopen(state)
         self._unblock(cancelled)
+
+    def _is_bound_to_compensate(self) -> bool:
+        """Return whether the cancelled run cannot go on forwards: what was done is, or is about to be, undone."""
+        return self.compensation is not None or (self.compensates and bool(self.to_be_undone()))
+
+    def to_be_undone(self) -> list[StepState]:
+        """Return the steps that have to be undone if the run does not pass, those that ended last first."""
+        found = [state for state in self.ordered if state.role == "step" and _leaves_something(state)]
+        return sorted(found, key=lambda state: -state.finished_as)
+
+    def _reopen(self, state: StepState) -> None:
+        state.outcome = None
+        state.phase = "pending" if state.children is None else "open"
+        state.failures = 0
+        state.rule_failures = {}
+        self.left[state.role] += 1
+        if state.index < len(self.plan.steps):
+            self._count(self.counts, "cancelled", -1)
+            self._count(self.unmet, "cancelled", -1)
+        for dependent in self._dependents.get(state.step.name, ()):
+            dependent.missing += 1
 
     def _cancel_requested(self, event: CancelRequested) -> None:
         self.cancel = self.cancel or event  # the first says why
+        self.compensates = self.compensates and event.compensate
+        self.killed = self.killed or (event.force and not event.compensate)
+
+    def _signal_received(self, event: SignalReceived) -> None:
+        self.signals[event.name] = event
+
+    def _compensation_started(self, event: CompensationStarted) -> None:
+        self.compensation = event
+        before: tuple[Need, ...] = ()
+        added: list[StepState] = []
+        for name in event.steps:
+            undone = self.steps[name]
+            compensation = undone.step.compensation
+            assert compensation is not None
+            step = Step(
+                name=name + _UNDO,
+                work=compensation.work,
+                needs=before,
+                policy=compensation.policy,
+                scope=undone.step.scope,
+                labels=undone.step.labels,
+            )
+            state = self._add(step, "undo", undone)
+            state.item = undone.item
+            added.append(state)
+            before = (Need(step.name, "done"),)
+        self._unblock(added)
+
+    def _items_found(self, event: ItemsFound) -> None:
+        parent = self.steps[event.step]
+        parent.phase = "open"
+        parent.children = []
+        resources = dict(parent.step.resources)
+        if parent.step.at_once:
+            resources[items_resource(parent.step)] = 1.0
+        for index, item in enumerate(event.items):
+            step = msgspec.structs.replace(
+                parent.step,
+                name=f"{event.step}[{index}]",
+                needs=(),
+                when="",
+                for_each="",
+                at_once=0,
+                resources=resources,
+                trigger="passed",
+            )
+            child = self._add(step, parent.role, parent)
+            child.item = (index, item)
+            parent.children.append(child)
+        self._unblock(parent.children)
 
     def _attempt_scheduled(self, event: AttemptScheduled) -> None:
         state = self.steps[event.step]
@@ -154,12 +319,21 @@ class RunState:
         state.ended = None
         state.not_before_us = event.not_before_us
         state.delay = event.delay
+        if event.rule:
+            state.rule_failures[event.rule] = state.rule_failures.get(event.rule, 0) + 1
 
     def _attempt_started(self, event: AttemptStarted) -> None:
         state = self.steps[event.step]
         state.phase = "running"
         state.attempts = event.number
         state.token = event.token
+        state.begun_us = state.begun_us or event.at_us
+
+    def _attempt_refused(self, event: AttemptRefused) -> None:
+        state = self.steps[event.step]
+        state.phase = "running"
+        state.ended = event
+        state.failure = Failure("CircuitOpen", event.reason, retry_after=event.retry_after)
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         state = self.steps[event.step]
@@ -167,6 +341,9 @@ class RunState:
         state.ended = event
         if event.outcome != "passed":
             state.failures += 1
+        if self._keeps_outputs:
+            state.output = event.output
+            state.failure = event.failure
 
     def _attempt_lost(self, event: AttemptLost) -> None:
         state = self.steps[event.step]
@@ -176,18 +353,39 @@ class RunState:
         if event.by == "worker":
             state.losses += 1
 
+    def _fallback_taken(self, event: FallbackTaken) -> None:
+        state = self.steps[event.step]
+        state.fallback = event.index
+        state.failures = 0
+        state.rule_failures = {}
+
     def _step_finished(self, event: StepFinished) -> None:
         state = self.steps[event.step]
         state.phase = "done"
         state.ended = None
         state.outcome = event.outcome
-        self.unfinished -= 1
-        self.counts[event.outcome] = self.counts.get(event.outcome, 0) + 1
+        state.omitted = event.omitted
+        state.reason = event.reason
+        if state.children is not None:
+            state.output = event.output
+        self._finished_steps += 1
+        state.finished_as = self._finished_steps
+        self.left[state.role] -= 1
+        if state.index < len(self.plan.steps):
+            self._count(self.counts, event.outcome, 1)
+            if not state.is_met:
+                self._count(self.unmet, event.outcome, 1)
         dependents = self._dependents.get(event.step)
         if dependents:
             for dependent in dependents:
                 dependent.missing -= 1
             self._unblock(dependents)
+
+    @staticmethod
+    def _count(counts: dict[str, int], outcome: Outcome, change: int) -> None:
+        counts[outcome] = counts.get(outcome, 0) + change
+        if not counts[outcome]:
+            del counts[outcome]
 
     def _run_finished(self, event: RunFinished) -> None:
         self.finished = event
@@ -197,3 +395,27 @@ class RunState:
             if not state.missing and state.phase == "pending":
                 state.phase = "ready"
                 self.unblocked.append(state)
+
+
+def items_resource(step: Step) -> str:
+    """Return the name of the resource that limits how many items of a step are worked on at once."""
+    return f"{step.name}[]"
+
+
+def has_expressions(plan: Plan) -> bool:
+    """Return whether anything in a plan refers to what its steps come to."""
+    return bool(plan.outputs) or any(
+        step.when
+        or step.for_each
+        or step.work.template
+        or (step.compensation and step.compensation.work.template)
+        or any(fallback.work.template for fallback in step.fallbacks)
+        for step in plan.steps
+    )
+
+
+def _leaves_something(state: StepState) -> bool:
+    compensation = state.step.compensation
+    if compensation is None or state.children is not None:
+        return False
+    return state.outcome == "passed" or (compensation.on == "attempted" and state.attempts > 0)

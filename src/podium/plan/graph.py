@@ -187,10 +187,15 @@ def _limits(plan: Plan) -> list[Diagnostic]:
     findings: list[Diagnostic] = []
     if plan.slots < 1:
         findings.append(Diagnostic("P204", f"slots must be at least 1, not {plan.slots}"))
+    teardown = {step.name for step in plan.steps if step.role == "teardown"}
     for step in plan.steps:
         if step.group and step.group not in plan.groups:
             text = f"step `{step.name}` is of unknown group `{step.group}`"
             findings.append(Diagnostic("P207", text, f"groups: {', '.join(plan.groups) or 'none'}"))
+        for need in step.needs:
+            if step.role == "step" and need.step in teardown:
+                text = f"step `{step.name}` needs `{need.step}`, which runs after everything else"
+                findings.append(Diagnostic("P208", text, "remove the need, or make it a teardown step too"))
         for name, amount in step.resources.items():
             there = plan.capacities.get(name, 0.0)
             if amount > there:

@@ -12,18 +12,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from podium.events import OUTCOMES, Outcome, StepFinished
+from podium.events import OUTCOMES, RunOutcome, StepFinished
 from podium.protocols import Record
 from podium.sinks.lines import case_lines, for_stream, how_long, outcome_word, printable, summary_lines
 from podium.sinks.tally import StepTally, Tally, short_id
 
-_STYLES: dict[Outcome, str] = {
+_STYLES: dict[RunOutcome, str] = {
     "passed": "green",
     "failed": "bold red",
     "errored": "bold magenta",
     "timed_out": "bold magenta",
     "skipped": "yellow",
     "cancelled": "yellow",
+    "compensated": "bold red",
+    "compensation_failed": "bold red",
 }
 _PERIOD = 0.1
 _FINISHED_ROWS = 8

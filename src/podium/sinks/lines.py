@@ -13,7 +13,7 @@ from podium.events import (
     CancelRequested,
     Event,
     Failure,
-    Outcome,
+    RunOutcome,
     RunResumed,
     RunStarted,
     StepFinished,
@@ -61,7 +61,7 @@ def how_many(tally: Tally, number: int) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def outcome_word(outcome: Outcome) -> str:
+def outcome_word(outcome: RunOutcome) -> str:
     """Return the outcome as people read it."""
     return outcome.replace("_", " ")
 

@@ -19,6 +19,7 @@ from podium.events import (
     Failure,
     Outcome,
     RunFinished,
+    RunOutcome,
     RunResumed,
     RunStarted,
     StepFinished,
@@ -172,7 +173,7 @@ class Tally:
         self.counts: dict[Outcome, int] = {}
         self.started_us = 0
         self.finished_us: int | None = None
-        self.outcome: Outcome | None = None
+        self.outcome: RunOutcome | None = None
         self.resumed = 0
         self.cancel: CancelRequested | None = None
         self._keep_output = keep_output

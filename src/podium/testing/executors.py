@@ -54,6 +54,7 @@ class ScriptedExecutor:
 
     Attributes:
         started: Every attempt handed over, in order.
+        started_at: When, in virtual seconds.
         stopped: `(step, force)` for every stop, in order.
         active: Attempts under way, by token.
         peak: The most attempts under way at once.
@@ -69,6 +70,7 @@ class ScriptedExecutor:
         self._report: dict[int, ReportTo] = {}
         self._acts: dict[int, Act] = {}
         self.started: list[Attempt] = []
+        self.started_at: list[float] = []
         self.stopped: list[tuple[str, bool]] = []
         self.active: dict[int, Attempt] = {}
         self.peak = 0
@@ -79,6 +81,7 @@ class ScriptedExecutor:
         act = acts[min(attempt.number, len(acts)) - 1]
         token = attempt.token
         self.started.append(attempt)
+        self.started_at.append(self._clock.monotonic())
         self.active[token] = attempt
         self.peak = max(self.peak, len(self.active))
         self._report[token] = report

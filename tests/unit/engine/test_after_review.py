@@ -21,8 +21,8 @@ from podium.nesting import DEEPEST, is_too_deep
 from podium.plan.graph import Need, Plan, Step
 from podium.plan.policy import Policy, Retry
 from podium.protocols import Finished, Work
-from podium.testing.clock import VirtualClock
-from podium.testing.executors import Act, ScriptedExecutor, failing, hanging, passing
+from podium.testing.conducted import Conducted
+from podium.testing.executors import Act, failing, hanging, passing
 from podium.testing.journal import MemoryJournal
 
 DAY_US = 86_400_000_000
@@ -31,51 +31,6 @@ EPOCH_US = 1_700_000_000_000_000
 
 def step(name, *needs, kind="scripted", **more):
     return Step(name=name, work=Work(kind), needs=tuple(map(Need, needs)), **more)
-
-
-class Conducted:
-    """One run on virtual time, and everything that came of it."""
-
-    def __init__(self, steps, script=None, *, journal=None, at=(), epoch_us=EPOCH_US, **plan):
-        self.clock = VirtualClock(epoch_us)
-        self.executor = ScriptedExecutor(self.clock, script)
-        self.journal = journal or MemoryJournal()
-        self.dispatcher = Dispatcher(
-            "run",
-            Plan.of("test", steps, **{"slots": 4, **plan}),
-            journal=self.journal,
-            executors={"scripted": self.executor},
-            clock=self.clock,
-        )
-        for when, action in at:
-            self.clock.call_later(when, lambda action=action: action(self.dispatcher))
-
-    def run(self):
-        self.summary = asyncio.run(self.dispatcher.run())
-        return self
-
-    def resume(self):
-        self.summary = asyncio.run(self.dispatcher.resume(list(self.journal.read("run"))))
-        return self
-
-    @property
-    def events(self):
-        return [record.event for record in self.journal.read("run")]
-
-    def of(self, kind):
-        return [event for event in self.events if isinstance(event, kind)]
-
-    @property
-    def outcomes(self):
-        return {event.step: event.outcome for event in self.of(StepFinished)}
-
-    def until(self, kind):
-        """Return a journal that ends with the first event of a kind, as after `kill -9`."""
-        events = self.events
-        last = next(index for index, event in enumerate(events) if isinstance(event, kind))
-        journal = MemoryJournal()
-        journal.append("run", 1, events[: last + 1])
-        return journal
 
 
 def cancelling(why="Ctrl-C", *, force=False):
@@ -160,7 +115,7 @@ def test_the_death_of_the_engine_is_not_held_against_a_step_that_may_lose_no_wor
     ids=["null as key", "object", "surrogate", "large artifact"],
 )
 def test_a_report_that_cannot_be_stored_is_an_error_of_its_step_only(report, monkeypatch):
-    monkeypatch.setattr("podium.engine.dispatcher.LARGEST_BLOB", 4)
+    monkeypatch.setattr("podium.engine.attempts.LARGEST_BLOB", 4)
     run = Conducted([step("a"), step("b")], {"a": [Act(1.0, report)]}).run()
     assert run.outcomes == {"a": "errored", "b": "passed"}
 

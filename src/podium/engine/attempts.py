@@ -1,0 +1,110 @@
+"""An attempt under way, and when it has lasted too long."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from podium.engine.state import StepState
+from podium.events import Failure
+from podium.nesting import DEEPEST, is_too_deep
+from podium.plan.policy import Policy
+from podium.protocols import LARGEST_BLOB, Executor, Finished, Lost
+
+StopReason = Literal["timeout", "silence", "total", "cancel", "deadline"]
+_TIMED_OUT: dict[StopReason, str] = {"timeout": "Timeout", "silence": "Silence", "total": "TotalTimeout"}
+
+
+class Running:
+    """An attempt under way.
+
+    Attributes:
+        state: Its step.
+        token: Fencing token.
+        executor: What carries it out.
+        started_at: On the monotonic scale [s].
+        active_at: When it last showed a sign of life, likewise.
+        shown_at: When progress was last written down, likewise.
+        stopping: Why it was told to end.
+        forced: Whether it was killed.
+    """
+
+    __slots__ = ("active_at", "executor", "forced", "shown_at", "started_at", "state", "stopping", "token")
+
+    def __init__(self, state: StepState, token: int, executor: Executor, started_at: float) -> None:
+        self.state = state
+        self.token = token
+        self.executor = executor
+        self.started_at = self.active_at = self.shown_at = started_at
+        self.stopping: StopReason | None = None
+        self.forced = False
+
+    def overdue(self, now: float) -> tuple[StopReason | None, float | None]:
+        """Return which limit of an attempt has passed, else when to look again, None if there is no limit [s]."""
+        policy = self.state.step.policy
+        moments: list[float] = []
+        if policy.silence_timeout is not None:
+            if now - self.active_at >= policy.silence_timeout:
+                return "silence", None
+            moments.append(self.active_at + policy.silence_timeout)
+        due_at = self.state.due_at
+        if due_at is not None:
+            if now >= due_at:
+                return "total", None
+            moments.append(due_at)
+        end = self._end(policy)
+        if end is not None:
+            if now >= end:
+                return "timeout", None
+            moments.append(end)
+        return None, min(moments, default=None)
+
+    def _end(self, policy: Policy) -> float | None:
+        if policy.timeout is None:
+            return None
+        end = self.started_at + policy.timeout
+        if policy.extend_to is not None:
+            end = max(end, min(self.started_at + policy.extend_to, self.active_at + policy.active_within))
+        return end
+
+    def result(self, report: Finished | Lost) -> Finished:
+        """Return what an attempt came to that had been told to end."""
+        policy = self.state.step.policy
+        if self.stopping in _TIMED_OUT:
+            text = self._overrun(policy)
+            details = report.failure.details if isinstance(report, Finished) and report.failure else ""
+            output = report.output if isinstance(report, Finished) else None
+            artifacts = report.artifacts if isinstance(report, Finished) else {}
+            return Finished("timed_out", output, Failure(_TIMED_OUT[self.stopping], text, details), artifacts)
+        if isinstance(report, Finished) and report.outcome == "passed":
+            return report
+        return Finished("cancelled", failure=Failure("Cancelled", f"stopped by {self.stopping}"))
+
+    def _overrun(self, policy: Policy) -> str:
+        if self.stopping == "silence":
+            return f"gave no sign of life for {policy.silence_timeout:g} s"
+        if self.stopping == "total":
+            return f"was not done within {policy.total_timeout:g} s, with all attempts"
+        end = self._end(policy)
+        return f"did not end within {0.0 if end is None else end - self.started_at:.6g} s"
+
+
+def storable(report: Finished) -> Finished:
+    """Return the report, or an error if its output is no JSON or an artifact too large, so that others are not lost."""
+    try:
+        if report.output is not None:
+            if is_too_deep(report.output):
+                return _no_json(f"lists and mappings are nested deeper than {DEEPEST}")
+            msgspec.json.encode(report.output)
+    except (TypeError, ValueError, RecursionError) as error:
+        return _no_json(str(error))
+    for name, data in report.artifacts.items():
+        if len(data) > LARGEST_BLOB:
+            text = f"the artifact `{name}` has {len(data)} bytes, more than {LARGEST_BLOB}"
+            return Finished("errored", report.output, Failure("ArtifactTooLarge", text))
+    return report
+
+
+def _no_json(why: str) -> Finished:
+    return Finished("errored", failure=Failure("NoJson", f"the output is no JSON value: {why}"))
