@@ -88,12 +88,14 @@ class CancelRequested(Event, tag="cancel_requested", frozen=True):
         why: In words.
         force: Running attempts are killed, not asked to stop.
         compensate: What was done is undone.
+        message: Number of the message that asked for it, 0 if none did.
     """
 
     who: str
     why: str
     force: bool = False
     compensate: bool = True
+    message: int = 0
 
 
 class AttemptScheduled(Event, tag="attempt_scheduled", frozen=True):
@@ -195,11 +197,13 @@ class SignalReceived(Event, tag="signal_received", frozen=True):
         name: What steps wait for.
         payload: JSON value they get.
         who: Who sent it.
+        message: Number of the message that brought it, 0 if none did.
     """
 
     name: str
     payload: Any = None
     who: str = ""
+    message: int = 0
 
 
 class CompensationStarted(Event, tag="compensation_started", frozen=True):

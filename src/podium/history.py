@@ -28,6 +28,7 @@ class RunRow(msgspec.Struct, frozen=True):
         outcome: How it ended, None likewise.
         counts: Outcome to number of steps.
         duration: How long it took, without pauses between crash and resume [s].
+        output: What the plan's outputs came to.
     """
 
     id: str
@@ -45,6 +46,7 @@ class RunRow(msgspec.Struct, frozen=True):
     outcome: RunOutcome | None
     counts: dict[str, int]
     duration: float | None
+    output: Any = None
 
 
 class StepRow(msgspec.Struct, frozen=True):

@@ -7,9 +7,9 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import psutil
@@ -18,19 +18,17 @@ from podium.engine import Dispatcher, LoopClock
 from podium.engine import RunSummary as EngineSummary
 from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, UsageError
 from podium.events import RunOutcome
-from podium.executors.inline import InlineExecutor
-from podium.executors.invalid import refuse
-from podium.executors.workers import WorkerPool
+from podium.executors.registry import executors_for, starts_processes
+from podium.model.expressions import Cel
 from podium.plan.graph import Plan
-from podium.protocols import Executor, Record, Sink
+from podium.protocols import Record, Sink
 from podium.runtime import ownership
 from podium.runtime.guard import Guard
 from podium.runtime.interrupts import Interrupts
 from podium.store import Deleted, Durability, RunRow, Store, new_run_id
 
-_WORKER_TARGETS = {"simulation": "podium.executors.simulation:run_case"}
-_INLINE_FUNCTIONS = {"invalid": refuse}
-_RESUMABLE = (None, "cancelled", "timed_out")
+_LISTEN_INTERVAL = 0.2
+"""How often a run looks for what it is told [s]."""
 _DESCRIPTORS = 64
 _DESCRIPTORS_PER_WORKER = 4
 
@@ -47,6 +45,7 @@ class RunSummary(msgspec.Struct, frozen=True):
         duration: Of this process's part in it [s].
         exit_code: What the process should exit with.
         interrupted: Whether a person stopped it.
+        output: What the plan's outputs came to.
     """
 
     run: str
@@ -55,6 +54,7 @@ class RunSummary(msgspec.Struct, frozen=True):
     duration: float
     exit_code: ExitCode
     interrupted: bool = False
+    output: Any = None
 
 
 class Session:
@@ -96,6 +96,7 @@ class Session:
         sinks: Sequence[Sink] = (),
         parent: str | None = None,
         interrupts: Interrupts | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> RunSummary:
         """Run a plan to its end and return how it ended.
 
@@ -106,6 +107,7 @@ class Session:
             sinks: Who is shown what happens; closed at the end.
             parent: The run this one reruns.
             interrupts: Through which other threads may interrupt the run.
+            functions: Functions of this process that steps of kind `local` call, by name.
 
         Raises:
             NothingSelectedError: The plan has no steps.
@@ -115,7 +117,13 @@ class Session:
             raise NothingSelectedError("the plan has no steps, so there is nothing to run")
         plan = self._with_expected_durations(plan)
         return self._conduct(
-            new_run_id(), plan, sinks, lambda dispatcher: dispatcher.run(), parent=parent, interrupts=interrupts
+            new_run_id(),
+            plan,
+            sinks,
+            lambda dispatcher: dispatcher.run(),
+            parent=parent,
+            interrupts=interrupts,
+            functions=functions,
         )
 
     def resume(self, run: str | None = None, *, sinks: Sequence[Sink] = (), take_over: bool = False) -> RunSummary:
@@ -134,7 +142,7 @@ class Session:
             UsageError: No such run (U411), it is still running (U412), or it is finished (U413).
         """
         row = self._newest_resumable(take_over=take_over) if run is None else self.store.run(run)
-        if row.outcome not in _RESUMABLE:
+        if not _is_resumable(row):
             all_passed = len(self._passed(row.id)) == row.steps
             verb, what = ("show", "shows it") if all_passed else ("rerun", "runs what did not pass as a new run")
             raise UsageError(
@@ -210,7 +218,7 @@ class Session:
         return msgspec.json.decode(self.store.blob(self.store.run(run).definition), type=Plan)
 
     def _newest_resumable(self, *, take_over: bool) -> RunRow:
-        rows = [row for row in self.store.runs() if row.outcome in _RESUMABLE]
+        rows = [row for row in self.store.runs() if _is_resumable(row)]
         for row in rows:
             if take_over or not self.is_running(row):
                 return row
@@ -240,6 +248,7 @@ class Session:
         *,
         parent: str | None = None,
         interrupts: Interrupts | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> RunSummary:
         if any(not _is_alive(row.engine) for row in self.store.unfinished()):
             ownership.reap_orphans()
@@ -248,7 +257,13 @@ class Session:
         label = ownership.label(run)
 
         async def conduct() -> EngineSummary:
-            executors = _executors(plan, label)
+            executors = executors_for(
+                plan,
+                owner=label,
+                memory_bytes=_memory_limit(plan),
+                import_from=_import_from(plan),
+                functions=functions,
+            )
             dispatcher = Dispatcher(
                 run,
                 plan,
@@ -258,18 +273,22 @@ class Session:
                 sinks=sinks,
                 engine=f"{socket.gethostname()}:{ownership.identity()}",
                 parent=parent,
+                expressions=Cel(),
+                circuits=self.store,
             )
             interrupts.bind(lambda why, force: dispatcher.cancel(who="user", why=why, force=force))
+            listener = asyncio.create_task(self._listen(run, dispatcher))
             try:
                 return await drive(dispatcher)
             finally:
                 interrupts.unbind()
+                listener.cancel()
                 for executor in {id(executor): executor for executor in executors.values()}.values():
                     await executor.close()
 
         with interrupts:
             try:
-                with Guard(label) if _needs_guard(plan) else contextlib.nullcontext():
+                with Guard(label) if starts_processes(plan) else contextlib.nullcontext():
                     summary = asyncio.run(conduct())
             finally:
                 _close(sinks)
@@ -280,17 +299,23 @@ class Session:
             duration=summary.duration,
             exit_code=_exit_code(summary, interrupted=bool(interrupts.names)),
             interrupted=bool(interrupts.names),
+            output=summary.output,
         )
 
+    async def _listen(self, run: str, dispatcher: Dispatcher) -> None:
+        """Hand what the run is told to its dispatcher."""
+        last = 0
+        while True:
+            for message in self.store.messages(run, last):
+                last = message.id
+                dispatcher.deliver(message)
+            await asyncio.sleep(_LISTEN_INTERVAL)
 
-def _executors(plan: Plan, label: str) -> dict[str, Executor]:
-    workers = WorkerPool(_WORKER_TARGETS, memory_bytes=_memory_limit(plan), owner=label)
-    inline = InlineExecutor(_INLINE_FUNCTIONS)
-    return {**dict.fromkeys(_WORKER_TARGETS, workers), **dict.fromkeys(_INLINE_FUNCTIONS, inline)}
 
-
-def _needs_guard(plan: Plan) -> bool:
-    return any(step.work.kind in _WORKER_TARGETS for step in plan.steps)
+def _import_from(plan: Plan) -> tuple[str, ...]:
+    """Return where functions of a plan may be imported from: the folder of its document, the working directory."""
+    folder = plan.options.get("folder")
+    return tuple(dict.fromkeys(([str(folder)] if folder else []) + [str(Path.cwd())]))
 
 
 def _memory_limit(plan: Plan) -> int:
@@ -315,6 +340,11 @@ def _exit_code(summary: EngineSummary, *, interrupted: bool) -> ExitCode:
     if interrupted and summary.outcome == "cancelled":
         return ExitCode.INTERRUPTED
     return ExitCode.PASSED if summary.outcome == "passed" else ExitCode.FAILED
+
+
+def _is_resumable(row: RunRow) -> bool:
+    """Return whether a run has something left to be done: it did not end, or was cancelled before it was through."""
+    return row.outcome is None or (row.outcome in ("cancelled", "timed_out") and "cancelled" in row.counts)
 
 
 def _is_alive(engine: str) -> bool:
@@ -359,7 +389,7 @@ def _provide_descriptors(plan: Plan) -> None:
     Raises:
         EnvironmentProblemError: The limit cannot be raised that far (E503).
     """
-    if not _needs_guard(plan) or os.name != "posix":
+    if not starts_processes(plan) or os.name != "posix":
         return
     import resource  # noqa: PLC0415  (absent on Windows)
 

@@ -15,10 +15,15 @@ from podium import __version__
 from podium.errors import ExitCode, PodiumError, UsageError
 
 COMMANDS = {
-    "run": "Run scenarios: files and folders.",
-    "plan": "Check scenarios and print what would run.",
+    "run": "Run scenarios, a workflow or a checklist.",
+    "plan": "Check them and print what would run.",
     "resume": "Continue a run that was killed or cancelled.",
     "rerun": "Run what did not pass as a new run.",
+    "cancel": "Ask a run to end, and undo what it did.",
+    "kill": "End a run at once.",
+    "signal": "Tell a run something its steps wait for.",
+    "approve": "Answer a step that waits for an approval.",
+    "why": "Say what a step waits for, or why it failed.",
     "replay": "Show a run again from its record.",
     "list": "List runs, newest first.",
     "show": "Show a run, or one of its cases.",

@@ -50,7 +50,8 @@ from podium.events import (
     RunStarted,
     SignalReceived,
 )
-from podium.plan.graph import Plan, Step
+from podium.messages import Cancel, Message, Signal
+from podium.plan.graph import Plan
 from podium.protocols import (
     Attempt,
     Circuits,
@@ -151,6 +152,7 @@ class Dispatcher:
         self._running: dict[int, Running] = {}
         self._reports: deque[tuple[int, Report]] = deque()
         self._requests: deque[Callable[[], None]] = deque()
+        self._last_delivered = 0
         self._starts: list[tuple[Executor, Attempt]] = []
         self._stops: list[tuple[Running, bool]] = []
         self._started_at = clock.monotonic()
@@ -185,6 +187,7 @@ class Dispatcher:
             records: The whole journal of the run.
         """
         self._recorder.replay(records)
+        self._last_delivered = self._state.last_message
         self._recorder.emit(RunResumed(at_us=self._clock.wall_us(), engine=self._engine))
         self._steps.schedule_added(self._state.ordered[len(self._plan.steps) :])
         for state in tuple(self._state.ordered):
@@ -219,11 +222,22 @@ class Dispatcher:
             force: Kill running attempts.
             compensate: Undo what was done.
         """
-        self._request(lambda: self._take_cancel(who, why, force=force, compensate=compensate))
+        self._request(lambda: self._take_cancel(Cancel(who, why, force, compensate)))
 
     def signal(self, name: str, payload: Any = None, *, who: str = "") -> None:
         """Tell the run something, for steps that wait for it. From the loop's thread, at any time."""
-        self._request(lambda: self._take_signal(name, payload, who))
+        self._request(lambda: self._take_signal(Signal(name, payload, who)))
+
+    def deliver(self, message: Message) -> None:
+        """Take in a message from the store, unless it has been already. From the loop's thread, at any time."""
+        if message.id <= self._last_delivered:
+            return
+        self._last_delivered = message.id
+        content = message.content
+        if isinstance(content, Cancel):
+            self._request(lambda: self._take_cancel(content, message.id))
+        else:
+            self._request(lambda: self._take_signal(content, message.id))
 
     def waiting_for(self) -> list[str]:
         """Return the names of the steps whose attempts are under way."""
@@ -415,31 +429,40 @@ class Dispatcher:
             )
         )
 
-    def _take_signal(self, name: str, payload: Any, who: str) -> None:
+    def _take_signal(self, told: Signal, message: int = 0) -> None:
         if self._state.finished is None:
-            signal = SignalReceived(at_us=self._clock.wall_us(), name=name, payload=payload, who=who)
+            at_us = self._clock.wall_us()
+            signal = SignalReceived(at_us=at_us, name=told.name, payload=told.payload, who=told.who, message=message)
             self._recorder.emit(signal)
             self._waiter.deliver(signal)
 
-    def _take_cancel(self, who: str, why: str, *, force: bool, compensate: bool) -> None:
+    def _take_cancel(self, cancel: Cancel, message: int = 0) -> None:
         if self._state.finished is not None:
             return
-        at_us = self._clock.wall_us()
-        self._recorder.emit(CancelRequested(at_us=at_us, who=who, why=why, force=force, compensate=compensate))
+        self._recorder.emit(
+            CancelRequested(
+                at_us=self._clock.wall_us(),
+                who=cancel.who,
+                why=cancel.why,
+                force=cancel.force,
+                compensate=cancel.compensate,
+                message=message,
+            )
+        )
         for state in tuple(self._state.ordered):
             if state.phase in ("pending", "ready", "waiting") and self._state.is_cancelled(state):
                 self._scheduler.withdraw(state.index)
-                self._steps.finish(state, "cancelled", why)
+                self._steps.finish(state, "cancelled", cancel.why)
         self._state.unblocked = [state for state in self._state.unblocked if state.phase == "ready"]
-        reason = "deadline" if who == "deadline" else "cancel"
+        reason = "deadline" if cancel.who == "deadline" else "cancel"
         for running in self._running.values():
             if self._state.is_cancelled(running.state):
-                self._stop(running, reason, force=force)
+                self._stop(running, reason, force=cancel.force)
 
     def _deadline_passed(self) -> None:
         if self._state.cancel is None and self._state.left["step"]:
             why = f"the run's deadline of {self._plan.deadline:g} s passed"
-            self._take_cancel("deadline", why, force=False, compensate=True)
+            self._take_cancel(Cancel("deadline", why))
 
     def _stop(self, running: Running, reason: StopReason, *, force: bool = False) -> None:
         if running.token not in self._running or running.forced or (running.stopping and not force):
@@ -462,7 +485,7 @@ class Dispatcher:
 
 def _check(plan: Plan, executors: Mapping[str, Executor], *, has_language: bool, has_circuits: bool) -> None:
     for step in plan.steps:
-        for work in _works(step):
+        for work in step.works:
             if work.kind not in executors:
                 raise PlanError(
                     f"step `{step.name}` is of kind `{work.kind}`, which nothing here can carry out",
@@ -474,8 +497,3 @@ def _check(plan: Plan, executors: Mapping[str, Executor], *, has_language: bool,
             raise PlanError(f"step `{step.name}` has a breaker, and no place for its circuit is given", code="P209")
     if has_expressions(plan) and not has_language:
         raise PlanError("the plan has expressions, and no language for them is given", code="P209")
-
-
-def _works(step: Step) -> list[Work]:
-    compensation = [] if step.compensation is None else [step.compensation.work]
-    return [step.work, *(fallback.work for fallback in step.fallbacks), *compensation]

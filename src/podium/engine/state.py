@@ -160,6 +160,7 @@ class RunState:
         killed: Whether everything is to end, undoing included.
         compensation: The order in which steps are undone, once that has begun.
         signals: What was told to the run, by name; the last of a name counts.
+        last_message: Number of the last message taken in.
         finished: The run's end, if it came.
     """
 
@@ -177,6 +178,7 @@ class RunState:
         self.killed = False
         self.compensation: CompensationStarted | None = None
         self.signals: dict[str, SignalReceived] = {}
+        self.last_message = 0
         self.finished: RunFinished | None = None
         self._dependents: dict[str, list[StepState]] = {}
         self._keeps_outputs = has_expressions(plan)
@@ -262,11 +264,13 @@ class RunState:
 
     def _cancel_requested(self, event: CancelRequested) -> None:
         self.cancel = self.cancel or event  # the first says why
+        self.last_message = max(self.last_message, event.message)
         self.compensates = self.compensates and event.compensate
         self.killed = self.killed or (event.force and not event.compensate)
 
     def _signal_received(self, event: SignalReceived) -> None:
         self.signals[event.name] = event
+        self.last_message = max(self.last_message, event.message)
 
     def _compensation_started(self, event: CompensationStarted) -> None:
         self.compensation = event

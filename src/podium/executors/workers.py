@@ -100,7 +100,12 @@ class WorkerPool:
                 target=self._targets[attempt.work.kind],
                 payload=attempt.work.payload,
                 memory_bytes=self._memory_bytes,
-                env={"PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key},
+                env={
+                    "PODIUM_RUN": attempt.run,
+                    "PODIUM_STEP": attempt.step,
+                    "PODIUM_ATTEMPT": str(attempt.number),
+                    "PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key,
+                },
             )
         )
         worker = self._idle.pop() if self._idle else self._spawn()

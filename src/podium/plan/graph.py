@@ -76,6 +76,12 @@ class Step(Value, frozen=True):
     expected: float = 1.0
     labels: dict[str, str] = {}
 
+    @property
+    def works(self) -> list[Work]:
+        """All that may be done for it: its work, its fallbacks, what undoes it."""
+        compensation = [] if self.compensation is None else [self.compensation.work]
+        return [self.work, *(fallback.work for fallback in self.fallbacks), *compensation]
+
 
 class Plan(Value, frozen=True):
     """An immutable directed acyclic graph of steps.

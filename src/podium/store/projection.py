@@ -25,7 +25,7 @@ SELECT max(entry.at_us) - start.at_us, max(entry.kind = 'run_finished') FROM ent
 _ADD_PART = "UPDATE run SET duration = coalesce(duration, 0) + ? WHERE key = ?"
 _REOPEN_STEPS = "UPDATE step SET outcome = NULL WHERE run = ? AND outcome = 'cancelled'"
 _FINISH_RUN = """
-UPDATE run SET outcome = ?, finished_us = ?, counts = ?, duration = coalesce(duration, 0) + ? WHERE key = ?
+UPDATE run SET outcome = ?, finished_us = ?, counts = ?, duration = coalesce(duration, 0) + ?, output = ? WHERE key = ?
 """
 _UPSERT_STEP = """
 INSERT INTO step (run, name, outcome, attempts, finished_us, reason, duration, result_seq)
@@ -107,13 +107,15 @@ class Projection:
 
     def _run_finished(self, event: RunFinished) -> None:
         counts = msgspec.json.encode(event.counts).decode()
-        self._connection.execute(_FINISH_RUN, (event.outcome, event.at_us, counts, event.duration, self._key))
+        output = None if event.output is None else msgspec.json.encode(event.output).decode()
+        self._connection.execute(_FINISH_RUN, (event.outcome, event.at_us, counts, event.duration, output, self._key))
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         self._results[event.step] = (event.duration, self._seq, event.at_us)
 
     def _step_finished(self, event: StepFinished) -> None:
-        duration, seq, _ = self._results.pop(event.step, (None, None, 0))
+        own = self._seq if event.output is not None else None
+        duration, seq, _ = self._results.pop(event.step, (None, own, 0))
         self._rows[event.step] = (
             self._key,
             event.step,

@@ -12,15 +12,16 @@ from typing import Any, Self
 import msgspec
 
 from podium.errors import StoreError, UsageError
-from podium.events import AnyEvent, AttemptFinished, Failure, decode, encode
+from podium.events import AnyEvent, AttemptFinished, Failure, StepFinished, decode, encode
 from podium.history import RunRow, StepRow
-from podium.protocols import Record
+from podium.messages import Cancel, Message, Signal
+from podium.protocols import Circuit, Record
 from podium.store.database import Durability, connect, roll_back, transaction
 from podium.store.location import locate
 from podium.store.projection import Projection
 
 _RUN_COLUMNS = """id, work, name, parent, definition, steps, slots, seed, options, engine, started_us, finished_us,
-    outcome, counts, duration"""
+    outcome, counts, duration, output"""
 _STEP_COLUMNS = (
     """step.name, step.outcome, step.attempts, step.finished_us, step.reason, step.duration, journal.event"""
 )
@@ -31,6 +32,7 @@ LEFT JOIN journal ON journal.run = step.run AND journal.seq = step.result_seq
 """  # noqa: S608 (no value of a user's is in it)
 _IS_TAKEN = "SELECT 1 FROM journal WHERE run = ? AND seq = ?"
 _BATCH = 1000
+_message: msgspec.json.Decoder[Cancel | Signal] = msgspec.json.Decoder(Cancel | Signal)
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -229,6 +231,52 @@ class Store:
                 found[name] = median(row[0] for row in rows)
         return found
 
+    def update(self, target: str, change: Callable[[Circuit], Circuit]) -> None:
+        """Replace the circuit of a target by what `change` makes of it, as one step even among processes.
+
+        Raises:
+            StoreError: The store fails (E515).
+        """
+        try:
+            with transaction(self._connection):
+                row = self._connection.execute("SELECT circuit FROM circuit WHERE target = ?", (target,)).fetchone()
+                circuit = Circuit() if row is None else msgspec.json.decode(row[0], type=Circuit)
+                changed = change(circuit)
+                if changed != circuit:
+                    text = msgspec.json.encode(changed).decode()
+                    self._connection.execute("INSERT OR REPLACE INTO circuit VALUES (?, ?)", (target, text))
+        except sqlite3.Error as error:
+            raise self._cannot_write(error) from error
+
+    def circuits(self) -> dict[str, Circuit]:
+        """Return the circuits of all targets."""
+        rows = self._connection.execute("SELECT target, circuit FROM circuit ORDER BY target")
+        return {target: msgspec.json.decode(text, type=Circuit) for target, text in rows}
+
+    def send(self, run: str, content: Cancel | Signal) -> None:
+        """Tell a run something; it takes it in when it runs.
+
+        Raises:
+            StoreError: The store fails (E515).
+        """
+        text = msgspec.json.encode(content).decode()
+        try:
+            self._connection.execute("INSERT INTO message (run, message) VALUES (?, ?)", (run, text))
+        except sqlite3.Error as error:
+            raise self._cannot_write(error) from error
+
+    def messages(self, run: str, after: int = 0) -> list[Message]:
+        """Return what a run was told, in order.
+
+        Args:
+            run: Run id.
+            after: Only messages with a larger number.
+        """
+        rows = self._connection.execute(
+            "SELECT id, message FROM message WHERE run = ? AND id > ? ORDER BY id", (run, after)
+        )
+        return [Message(number, _message.decode(text)) for number, text in rows]
+
     def delete_runs(self, older_than_us: int, *, is_running: Callable[[RunRow], bool]) -> Deleted:
         """Delete runs that began before a moment, with all that belongs only to them.
 
@@ -282,6 +330,7 @@ class Store:
         for run in runs:
             key = self._key(run)
             del self._keys[run]
+            self._connection.execute("DELETE FROM message WHERE run = ?", (run,))
             for table, column in (("step", "run"), ("journal", "run"), ("run", "key"), ("run_key", "key")):
                 self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
         if runs:
@@ -325,6 +374,7 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
     values = dict(zip(RunRow.__struct_fields__, row, strict=True))
     values["options"] = msgspec.json.decode(values["options"])
     values["counts"] = msgspec.json.decode(values["counts"])
+    values["output"] = None if values["output"] is None else msgspec.json.decode(values["output"])
     return RunRow(**values)
 
 
@@ -335,6 +385,8 @@ def _step_row(row: tuple[Any, ...]) -> StepRow:
     artifacts: dict[str, str] = {}
     if event is not None:
         result = decode(event)
-        assert isinstance(result, AttemptFinished)
-        output, failure, artifacts = result.output, result.failure, result.artifacts
+        assert isinstance(result, AttemptFinished | StepFinished)
+        output = result.output
+        if isinstance(result, AttemptFinished):
+            failure, artifacts = result.failure, result.artifacts
     return StepRow(run, name, outcome, attempts, finished_us, reason, duration, output, failure, artifacts)

@@ -1,0 +1,37 @@
+"""What the commands share that tell a run something."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from pathlib import Path
+
+from podium.cli.output import say
+from podium.errors import UsageError
+from podium.messages import Cancel, Signal
+from podium.session import Session
+
+
+def who() -> str:
+    """Return who asks, as `user@host`."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        name = "user"
+    return f"{name}@{socket.gethostname()}"
+
+
+def tell(run: str, content: Cancel | Signal, store: Path | None) -> int:
+    """Tell a run something, and say whether it hears it now.
+
+    Raises:
+        UsageError: There is no such run (U411), or it is finished (U415).
+    """
+    with Session.open(store) as session:
+        row = session.store.run(run)
+        if row.outcome is not None:
+            raise UsageError(f"run {row.id} is finished: {row.outcome}", code="U415", hint="`podium list` shows runs")
+        session.store.send(row.id, content)
+        if not session.is_running(row):
+            say(f"run {row.id} is interrupted and takes it in when it goes on: podium resume {row.id}")
+    return 0

@@ -1,0 +1,494 @@
+"""An executor that runs commands: programs with arguments, or lines for the shell.
+
+Each attempt is a process group of its own. It is over when the program it began with has ended; whatever that left
+behind is then killed, and confirmed dead before the result is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import msgspec
+
+from podium.events import Failure
+from podium.protocols import Attempt, Finished, Progressed, ReportTo
+from podium.runtime.process_group import ProcessGroup, describe_exit
+
+LARGEST_OUTPUT = 1 << 20
+"""How much of standard output becomes the output value [byte]."""
+LARGEST_STREAM = 1 << 26
+"""How much of standard output and of standard error is kept, each [byte]; the rest is dropped."""
+DETAILS = 1 << 12
+"""How much of the end of standard error goes into a failure [byte]."""
+
+_CHUNK = 1 << 16
+_IN_MEMORY = 1 << 20
+_LONGEST_LINE = 1 << 14
+_LONGEST_MESSAGE = 200
+_BETWEEN_REPORTS = 0.2
+_MOST_IN_A_PIPE = 1 << 22
+_LINE_ENDS = re.compile(rb"[\r\n]+")
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Command(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Payload of a step of kind `command`; either `argv` or `shell` is given.
+
+    Attributes:
+        argv: Program and arguments.
+        shell: A line for `/bin/sh -c`.
+        env: Variables added to the environment.
+        cwd: Working directory.
+        stdin: Text for standard input.
+        output: What becomes of standard output: its text without the final newline, the JSON value it is, the list of
+            its lines, or nothing.
+        exit_codes: Those that pass.
+        stop_on: Regular expressions. A line of standard error in which one is found ends the command, which fails.
+    """
+
+    argv: tuple[str, ...] = ()
+    shell: str = ""
+    env: dict[str, str] = {}
+    cwd: str = ""
+    stdin: str = ""
+    output: Literal["text", "json", "lines", "none"] = "text"
+    exit_codes: tuple[int, ...] = (0,)
+    stop_on: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be carried out."""
+        if bool(self.argv) == bool(self.shell):
+            raise ValueError("either `argv` or `shell` must be given")
+        for pattern in self.stop_on:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"`stop_on`: {pattern!r} is no regular expression: {error}") from error
+
+    def arguments(self) -> tuple[str, ...]:
+        """Return the program with its arguments."""
+        return self.argv or ("/bin/sh", "-c", self.shell)
+
+
+class _Stream:
+    """What came through standard output or standard error: the beginning on disk, the end in memory."""
+
+    def __init__(self, pipe: IO[bytes], patterns: list[re.Pattern[str]]) -> None:
+        self.pipe = pipe
+        self.match: str | None = None
+        self.tail = b""
+        self.size = 0
+        self.dropped = 0
+        self._patterns = patterns
+        self._line = b""
+        self._kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (lives as long as the attempt)
+
+    def read(self) -> bytes | None:
+        """Take what is there; return it, nothing at the end, None if nothing is there yet."""
+        try:
+            data = os.read(self.pipe.fileno(), _CHUNK)
+        except BlockingIOError:
+            return None
+        self._keep(data)
+        self._search(data)
+        return data
+
+    def read_rest(self) -> None:
+        """Take what is left in the pipe when all who should write to it are dead."""
+        with contextlib.suppress(OSError, ValueError):
+            for _ in range(_MOST_IN_A_PIPE // _CHUNK):  # somebody else may still write to it
+                if not self.read():
+                    break
+        self._search(b"\n")
+
+    def content(self, size: int = LARGEST_STREAM) -> bytes:
+        """Return the beginning of what was kept."""
+        self._kept.seek(0)
+        return self._kept.read(size)
+
+    def artifact(self) -> bytes:
+        """Return all that was kept, with a mark if that is not all there was."""
+        mark = f"\n[podium: {self.dropped} more bytes were dropped]\n".encode() if self.dropped else b""
+        return self.content() + mark
+
+    def last_line(self) -> str:
+        """Return the last line that says anything, for a person."""
+        lines = _LINE_ENDS.split(self.tail.rstrip())
+        return _CONTROL.sub("", _text(lines[-1])).strip()[:_LONGEST_MESSAGE]
+
+    def close(self) -> None:
+        """Give back the space."""
+        self._kept.close()
+
+    def _keep(self, data: bytes) -> None:
+        self.tail = (self.tail + data)[-DETAILS:]
+        kept = data[: LARGEST_STREAM - self.size] if not self.dropped else b""
+        try:
+            self._kept.write(kept)
+        except OSError:  # no space left
+            kept = b""
+        self.size += len(kept)
+        self.dropped += len(data) - len(kept)
+
+    def _search(self, data: bytes) -> None:
+        if not self._patterns or self.match is not None:
+            return
+        *lines, self._line = _LINE_ENDS.split(self._line + data)
+        if len(self._line) > _LONGEST_LINE:
+            lines.append(self._line)
+            self._line = b""
+        for line in map(_text, lines):
+            if any(pattern.search(line) for pattern in self._patterns):
+                self.match = line.strip()[:_LONGEST_LINE]
+                return
+
+
+class _Run:
+    """One attempt under way."""
+
+    def __init__(self, command: Command, attempt: Attempt, group: ProcessGroup) -> None:
+        assert group.stdout is not None
+        assert group.stderr is not None
+        self.command = command
+        self.token = attempt.token
+        self.group = group
+        self.stdout = _Stream(group.stdout, [])
+        self.stderr = _Stream(group.stderr, [re.compile(pattern) for pattern in command.stop_on])
+        self.exited = asyncio.Event()
+        self.stopping = False
+
+    def streams(self) -> tuple[_Stream, _Stream]:
+        """Return standard output and standard error."""
+        return self.stdout, self.stderr
+
+    def conclude(self) -> Finished:
+        """Kill what is left and return what the attempt came to. Takes a while: not for the event loop's thread."""
+        try:
+            dead = self.group.kill()
+            for stream in self.streams():
+                stream.read_rest()
+            finished = _result(self)
+            if not dead:
+                finished = _left_behind(finished)
+            artifacts = {"stdout": self.stdout.artifact(), "stderr": self.stderr.artifact()}
+            return msgspec.structs.replace(finished, artifacts={name: data for name, data in artifacts.items() if data})
+        finally:
+            self.group.close()
+            for stream in self.streams():
+                stream.close()
+
+
+class _Reporter:
+    """Passes signs of life on, but not too many.
+
+    Args:
+        tell: Called with a line.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._next = 0.0
+        self._waiting: asyncio.TimerHandle | None = None
+        self._stream: _Stream | None = None
+
+    def heard(self, stream: _Stream) -> None:
+        """Tell the last line of a stream, now or soon."""
+        self._stream = stream
+        if self._waiting is None:
+            loop = asyncio.get_running_loop()
+            if loop.time() >= self._next:
+                self._now()
+            else:
+                self._waiting = loop.call_at(self._next, self._now)
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def _now(self) -> None:
+        self._waiting = None
+        self._next = asyncio.get_running_loop().time() + _BETWEEN_REPORTS
+        if self._stream is not None:
+            self._tell(self._stream.last_line())
+
+
+class CommandExecutor:
+    """Runs commands, each in a process group of its own.
+
+    Args:
+        owner: Label of the processes, see `podium.runtime.ownership`; by default this process.
+        cwd: Working directory of commands that name none, and where relative ones begin; by default this process's.
+    """
+
+    def __init__(self, owner: str | None = None, cwd: str | None = None) -> None:
+        self._owner = owner
+        self._cwd = cwd
+        self._running: dict[int, _Run] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(4, "command")
+        self._closing = False
+
+    def start(self, attempt: Attempt, report: ReportTo) -> None:
+        """Start the program; what cannot be started is reported at once."""
+        try:
+            command = msgspec.convert(attempt.work.payload, Command)
+        except msgspec.ValidationError as error:
+            report(attempt.token, Finished("errored", failure=Failure("BadPayload", str(error))))
+            return
+        cwd = os.path.join(self._cwd or "", command.cwd) or None  # noqa: PTH118 (a Path would lose the emptiness)
+        try:
+            run = _Run(command, attempt, self._spawn(command, attempt, cwd))
+        except (OSError, ValueError) as error:
+            message = _why_not_started(error, command, cwd)
+            report(attempt.token, Finished("errored", failure=Failure("CannotStart", message)))
+            return
+        self._running[attempt.token] = run
+        task = asyncio.get_running_loop().create_task(self._attend(run, report))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def stop(self, token: int, *, force: bool) -> None:
+        """Ask the command to end, or kill its process group."""
+        run = self._running.get(token)
+        if run is None or run.exited.is_set():
+            return
+        run.stopping = True
+        if force:
+            run.group.strike()
+        else:
+            run.group.terminate()
+
+    async def close(self) -> None:
+        """Kill all commands and wait until they are dead."""
+        self._closing = True
+        for token in self._running:
+            self.stop(token, force=True)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._threads.shutdown()
+
+    def _spawn(self, command: Command, attempt: Attempt, cwd: str | None) -> ProcessGroup:
+        if self._closing:
+            raise ValueError("the executor is closed")
+        about = {
+            "PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key,
+            "PODIUM_RUN": attempt.run,
+            "PODIUM_STEP": attempt.step,
+            "PODIUM_ATTEMPT": str(attempt.number),
+        }
+        return ProcessGroup(
+            command.arguments(),
+            env=command.env | about,
+            cwd=cwd,
+            owner=self._owner,
+            pipes=True,
+            feed=bool(command.stdin),
+        )
+
+    async def _attend(self, run: _Run, report: ReportTo) -> None:
+        """Stay with an attempt until it is over, and report what it came to."""
+        loop = asyncio.get_running_loop()
+
+        def tell(line: str) -> None:
+            if not self._closing:
+                report(run.token, Progressed(message=line))
+
+        try:
+            try:
+                with _feeding(run), _reading(run, _Reporter(tell)), _noticing_exit(run):
+                    await run.exited.wait()
+            finally:
+                run.exited.set()
+                finished = await loop.run_in_executor(self._threads, run.conclude)
+        except Exception as error:  # noqa: BLE001 (the attempt must have an end)
+            failure = Failure(type(error).__name__, f"could not look after the command: {error}")
+            finished = Finished("errored", failure=failure)
+        finally:
+            del self._running[run.token]
+        if not self._closing:
+            report(run.token, finished)
+
+
+@contextlib.contextmanager
+def _feeding(run: _Run) -> Generator[None]:
+    """Feed standard input without ever waiting, for as long as the program takes it."""
+    pipe = run.group.stdin
+    if pipe is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    fd = pipe.fileno()
+    unsent = memoryview(run.command.stdin.encode("utf-8", "backslashreplace"))
+
+    def done() -> None:
+        if not pipe.closed:
+            loop.remove_writer(fd)
+            pipe.close()
+
+    def writable() -> None:
+        nonlocal unsent
+        try:
+            unsent = unsent[os.write(fd, unsent[:_CHUNK]) :]
+        except BlockingIOError:
+            return
+        except OSError:  # the program does not want it
+            unsent = unsent[:0]
+        if not unsent:
+            done()
+
+    loop.add_writer(fd, writable)
+    try:
+        yield
+    finally:
+        done()
+
+
+@contextlib.contextmanager
+def _reading(run: _Run, reporter: _Reporter) -> Generator[None]:
+    """Take what the program writes as it comes, and end it when it says something it must not."""
+    loop = asyncio.get_running_loop()
+
+    def readable(stream: _Stream) -> None:
+        data = stream.read()
+        if data == b"":
+            loop.remove_reader(stream.pipe.fileno())
+        elif data:
+            reporter.heard(stream)
+            if stream.match is not None:
+                run.group.strike()
+
+    for stream in run.streams():
+        loop.add_reader(stream.pipe.fileno(), readable, stream)
+    try:
+        yield
+    finally:
+        reporter.close()
+        for stream in run.streams():
+            loop.remove_reader(stream.pipe.fileno())
+
+
+@contextlib.contextmanager
+def _noticing_exit(run: _Run) -> Generator[None]:
+    """Set `exited` when the program has ended."""
+    loop = asyncio.get_running_loop()
+    fd = _exit_fd(run.group.pid)
+    if fd is None:
+        threading.Thread(target=_wait_in_thread, args=(run, loop), name="command exit", daemon=True).start()
+        yield
+        return
+    loop.add_reader(fd, run.exited.set)
+    try:
+        yield
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+
+
+def _exit_fd(pid: int) -> int | None:
+    """Return a descriptor that is readable when the process has ended, where there is such a thing."""
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(OSError):
+            return os.pidfd_open(pid)
+    return None
+
+
+def _wait_in_thread(run: _Run, loop: asyncio.AbstractEventLoop) -> None:
+    run.group.wait()
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(run.exited.set)
+
+
+def _why_not_started(error: OSError | ValueError, command: Command, cwd: str | None) -> str:
+    """Return in words why a program could not be started."""
+    program = command.arguments()[0]
+    if cwd is not None and not Path(cwd).is_dir():
+        return f"{cwd!r} is not a directory" if Path(cwd).exists() else f"directory {cwd!r} not found"
+    if isinstance(error, FileNotFoundError):
+        path = os.path.join(cwd or "", program) if os.sep in program else program  # noqa: PTH118 (text, as given)
+        if shutil.which(path, path=command.env.get("PATH")):
+            return f"program {program!r} names an interpreter that was not found"
+        return not_found(program)
+    if isinstance(error, PermissionError):
+        return f"program {program!r} is not executable"
+    if isinstance(error, OSError) and error.errno is not None:
+        hint = " (does it begin with `#!`?)" if error.errno == errno.ENOEXEC else ""
+        return f"cannot start {program!r}: {os.strerror(error.errno)}{hint}"
+    return f"cannot start {program!r}: {error}"
+
+
+def not_found(program: str) -> str:
+    """Return what is said of a program that does not exist."""
+    return f"program {program!r} not found"
+
+
+def _result(run: _Run) -> Finished:
+    """Return what an attempt came to whose processes are all dead."""
+    code = run.group.poll() or 0
+    if run.stderr.match is not None:
+        return _with_details(run, "failed", "Pattern", run.stderr.match, code)
+    passed = code in run.command.exit_codes
+    finished = _output(run) if passed else None
+    if finished is not None and (finished.outcome == "passed" or not run.stopping):
+        return finished
+    if run.stopping:
+        return _with_details(run, "cancelled", "Cancelled", "asked to stop", None)
+    if code < 0:
+        return _with_details(run, "errored", "Signal", describe_exit(code), None)
+    return _with_details(run, "failed", "ExitCode", describe_exit(code), code)
+
+
+def _with_details(run: _Run, outcome: Any, kind: str, message: str, code: int | None) -> Finished:
+    details = _text(run.stderr.tail)
+    return Finished(outcome, failure=Failure(kind, message, details, code))
+
+
+def _output(run: _Run) -> Finished:
+    """Return the result of a command that passed, unless its output is not what it should be."""
+    content = run.stdout.content(LARGEST_OUTPUT)
+    total = run.stdout.size + run.stdout.dropped
+    kind = run.command.output
+    if kind == "none":
+        return Finished("passed")
+    if kind == "json":
+        return _json(content, total)
+    mark = f"[podium: cut, {total} bytes in all]" if total > len(content) else None
+    if kind == "lines":
+        lines = [line.removesuffix("\r") for line in _text(content).split("\n")]
+        return Finished("passed", lines[: -1 if lines[-1] == "" else None] + ([mark] if mark else []))
+    return Finished("passed", f"{_text(content)}\n{mark}" if mark else _text(content).removesuffix("\n"))
+
+
+def _json(content: bytes, total: int) -> Finished:
+    if total > len(content):
+        message = f"standard output has {total} bytes; JSON output may have {LARGEST_OUTPUT}"
+        return Finished("errored", failure=Failure("OutputTooLarge", message))
+    try:
+        return Finished("passed", msgspec.json.decode(content))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        start = _text(content[:_LONGEST_MESSAGE])
+        failure = Failure("NoJson", f"standard output is not JSON: {error}", start)
+        return Finished("errored", failure=failure)
+
+
+def _left_behind(finished: Finished) -> Finished:
+    """Return the result of an attempt of which something could not be killed."""
+    before = finished.failure
+    details = f"{before.type}: {before.message}\n{before.details}" if before else ""
+    failure = Failure("LeftBehind", "some of the processes it started could not be killed", details)
+    return Finished("errored", failure=failure)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
