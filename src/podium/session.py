@@ -21,6 +21,7 @@ from podium.events import RunOutcome
 from podium.executors.registry import executors_for, starts_processes
 from podium.model.expressions import Cel
 from podium.plan.graph import Plan
+from podium.plan.subset import remainder, subset
 from podium.protocols import Record, Sink
 from podium.runtime import ownership
 from podium.runtime.guard import Guard
@@ -29,6 +30,7 @@ from podium.store import Deleted, Durability, RunRow, Store, new_run_id
 
 _LISTEN_INTERVAL = 0.2
 """How often a run looks for what it is told [s]."""
+_UNDONE = ("compensated", "compensation_failed")
 _DESCRIPTORS = 64
 _DESCRIPTORS_PER_WORKER = 4
 
@@ -175,14 +177,15 @@ class Session:
         for name in only:
             if name not in {step.name for step in plan.steps}:
                 raise UsageError(f"run {row.id} has no step `{name}`", code="U414", hint="`podium show` lists them")
-        left = {step.name for step in plan.steps} - self._passed(row.id)
+        undone = row.outcome in _UNDONE
+        left = {step.name for step in plan.steps} - (set() if undone else self._passed(row.id))
         chosen = left & set(only) if only else left
         if not chosen:
             raise NothingSelectedError(
                 f"everything chosen in run {row.id} passed, so there is nothing to run again",
                 hint=f"`podium show {row.id}` shows it",
             )
-        summary = self.run(_only(plan, chosen), sinks=sinks, parent=row.id)
+        summary = self.run(self._again(plan, row, chosen), sinks=sinks, parent=row.id)
         if summary.exit_code == ExitCode.PASSED and left - self._passed(summary.run):
             return msgspec.structs.replace(summary, exit_code=ExitCode.OUTSTANDING)
         return summary
@@ -227,6 +230,13 @@ class Session:
             hint=f"run {rows[0].id} is still running" if rows else "`podium list` shows the runs there are",
         )
 
+    def _again(self, plan: Plan, row: RunRow, chosen: set[str]) -> Plan:
+        if plan.work != "workflow":
+            return subset(plan, chosen)
+        if row.outcome in _UNDONE:
+            return plan
+        return remainder(plan, chosen, {step.name: step.output for step in self.store.steps(row.id)})
+
     def _passed(self, run: str) -> set[str]:
         return {step.name for step in self.store.steps(run) if step.outcome == "passed"}
 
@@ -262,6 +272,7 @@ class Session:
                 owner=label,
                 memory_bytes=_memory_limit(plan),
                 import_from=_import_from(plan),
+                cwd=_existing_folder(plan.options.get("cwd")),
                 functions=functions,
             )
             dispatcher = Dispatcher(
@@ -318,22 +329,16 @@ def _import_from(plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(([str(folder)] if folder else []) + [str(Path.cwd())]))
 
 
+def _existing_folder(path: Any) -> str | None:
+    return path if isinstance(path, str) and Path(path).is_dir() else None
+
+
 def _memory_limit(plan: Plan) -> int:
     """Return how much memory one worker may use [byte]: as asked for, else its share of three quarters of all."""
     asked = plan.options.get("memory_bytes")
     if asked:
         return int(asked)
     return max(1 << 30, psutil.virtual_memory().total * 3 // 4 // plan.slots)
-
-
-def _only(plan: Plan, names: set[str]) -> Plan:
-    replace = msgspec.structs.replace
-    steps = tuple(
-        replace(step, needs=tuple(need for need in step.needs if need.step in names))
-        for step in plan.steps
-        if step.name in names
-    )
-    return replace(plan, steps=steps)
 
 
 def _exit_code(summary: EngineSummary, *, interrupted: bool) -> ExitCode:

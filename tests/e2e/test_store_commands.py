@@ -68,7 +68,7 @@ def regressed(podium_in, tmp_path_factory, examples):
 def test_list_shows_runs_newest_first(mixed):
     mixed("run", "scenarios/good.yaml")
     lines = mixed("list").output.splitlines()
-    assert lines[0].split() == ["RUN", "NAME", "OUTCOME", "CASES", "STARTED", "TOOK"]
+    assert lines[0].split() == ["RUN", "NAME", "OUTCOME", "COUNTS", "STARTED", "TOOK"]
     assert [line.split()[1:3] for line in lines[1:]] == [["good", "passed"], ["scenarios", "failed"]]
     assert all(count in lines[2] for count in ("1 passed", "1 failed", "1 errored"))
     assert [run["name"] for run in mixed("list", "--name", "good", "--format", "json").json] == ["good"]

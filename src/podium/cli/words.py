@@ -13,12 +13,19 @@ def outcome_of(session: Session, row: RunRow) -> str:
     """Return a run's outcome, or `running`, or `interrupted` if its process is gone."""
     if row.outcome is not None:
         return row.outcome
+    if not row.engine:
+        return "queued"
     return "running" if session.is_running(row) else "interrupted"
 
 
 def counts_in_words(counts: Mapping[str, int]) -> str:
     """Return `3 passed, 1 timed out`."""
     return ", ".join(f"{number} {outcome.replace('_', ' ')}" for outcome, number in counts.items() if number)
+
+
+def noun_of(row: RunRow) -> str:
+    """Return what the parts of a run are called."""
+    return "case" if row.work == "campaign" else "step"
 
 
 def numbered(number: int, noun: str) -> str:

@@ -37,6 +37,7 @@ def executors_for(
     owner: str,
     memory_bytes: int,
     import_from: tuple[str, ...] = (),
+    cwd: str | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> dict[str, Executor]:
     """Return the executors a plan needs, by kind of work.
@@ -46,6 +47,7 @@ def executors_for(
         owner: Label of the processes they start, see `podium.runtime.ownership`.
         memory_bytes: Memory one worker may use [byte].
         import_from: Directories the plan's functions may be imported from.
+        cwd: Where commands run.
         functions: Functions of this process, for work of kind `local`.
     """
     kinds = kinds_of(plan)
@@ -57,7 +59,7 @@ def executors_for(
         from podium.executors.agent import AgentExecutor  # noqa: PLC0415  (only for plans that need them)
         from podium.executors.command import CommandExecutor  # noqa: PLC0415
 
-        commands = CommandExecutor(owner=owner)
+        commands = CommandExecutor(owner=owner, cwd=cwd)
         found |= {"command": commands, "agent": AgentExecutor(commands)}
     if kinds & {"http", "chat"}:
         from podium.executors.chat import ChatExecutor  # noqa: PLC0415

@@ -44,6 +44,18 @@ def prompt_with_context(prompt: str, context: Sequence[Mapping[str, Any]]) -> st
     return prompt + context_text([_entry(dependency) for dependency in context])
 
 
+def prompt_with_outputs(prompt: str, context: Sequence[Mapping[str, Any]]) -> str:
+    """Return a prompt with the outputs of what came before and passed, in the order given; those with none left out.
+
+    Args:
+        prompt: What is to be done.
+        context: As for `prompt_with_context`.
+    """
+    entries = [_entry(dependency) for dependency in context]
+    outputs = [entry.text for entry in entries if entry.passed and entry.text]
+    return prompt + "\n\nPrevious context:\n" + "\n".join(outputs) if outputs else prompt
+
+
 def _line(entry: Entry) -> str:
     return f"✓ [sg-{entry.id}]: {entry.text}" if entry.passed else f"✗ [sg-{entry.id}]: FAILED - {entry.text}"
 

@@ -9,8 +9,13 @@ from pydantic import BaseModel
 
 from podium.model.dialects.campaign_scenario import CampaignScenarioDocument
 from podium.model.documents import ScenarioDocument
+from podium.model.workflow import WorkflowDocument
 
-_MODELS: dict[str, type[BaseModel]] = {"scenario": ScenarioDocument, "campaign-scenario": CampaignScenarioDocument}
+_MODELS: dict[str, type[BaseModel]] = {
+    "scenario": ScenarioDocument,
+    "campaign-scenario": CampaignScenarioDocument,
+    "workflow": WorkflowDocument,
+}
 
 NAMES = tuple(_MODELS)
 """Documents that have a schema."""

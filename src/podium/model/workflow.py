@@ -61,6 +61,7 @@ def _switch(description: str) -> dict[str, Any]:
 
 
 _TRUE = (True,)
+_STEPS: list[Any] = [{"name": "test", "shell": "make test"}]
 
 
 class InputDocument(Document):
@@ -116,7 +117,11 @@ class RetryDocument(_BackoffDocument):
         None, **_described("How long after the first attempt began another one may begin.", "10 min")
     )
     rules: list[RetryRuleDocument] = Field(
-        [], **_described("The first that fits decides; they come before those of the preset.", [])
+        [],
+        **_described(
+            "The first that fits decides; they come before those of the preset.",
+            [{"errors": "rate_limit", "attempts": 3}],
+        ),
     )
 
 
@@ -302,10 +307,12 @@ class StepDocument(SimpleWork):
 
     name: StepName = Field(**_described("Unique: letters, digits, `_`, `-` and `.`.", "reserve"))
     wait: WaitField | None = Field(None, **_described("A duration, a signal or an approval.", "5 s"))
-    parallel: list[StepDocument] | None = Field(None, **_described("Steps that run side by side.", []))
+    parallel: list[StepDocument] | None = Field(None, **_described("Steps that run side by side.", _STEPS))
     if_: str | None = Field(None, alias="if", **_described("Expression that is true or false.", "inputs.amount > 100"))
-    then: list[StepDocument] | None = Field(None, **_described("Steps in sequence if it is true.", []))
-    else_: list[StepDocument] | None = Field(None, alias="else", **_described("Steps in sequence if it is false.", []))
+    then: list[StepDocument] | None = Field(None, **_described("Steps in sequence if it is true.", _STEPS))
+    else_: list[StepDocument] | None = Field(
+        None, alias="else", **_described("Steps in sequence if it is false.", _STEPS)
+    )
     workflow: Annotated[str, Field(min_length=1)] | None = Field(
         None, **_described("Another workflow, relative to this file; `with` are its inputs.", "child.yaml")
     )
@@ -325,7 +332,11 @@ class StepDocument(SimpleWork):
         None, **_described("What is done, in order, when the policy has given up.", [{"value": None}])
     )
     compensate: CompensateField | None = Field(
-        None, **_described("What undoes it if the run does not pass.", "shop:release")
+        None,
+        **_described(
+            "What undoes it if the run does not pass; a function's name alone: called with the step's `with`.",
+            "shop:release",
+        ),
     )
     for_each: Any = Field(
         None, **_described("A list, or its expression: once for each `item`, at `index`.", "${steps.list.output}")
@@ -368,8 +379,8 @@ class WorkflowDocument(Document):
     policy: PolicyField | None = Field(
         None, **_described("Default for all steps: name of a preset, or limits and retries.", "patient")
     )
-    setup: list[StepDocument] = Field([], **_described("Steps in sequence, before all others.", []))
+    setup: list[StepDocument] = Field([], **_described("Steps in sequence, before all others.", _STEPS))
     teardown: list[StepDocument] = Field(
-        [], **_described("Steps in sequence, after all others, whatever happened.", [])
+        [], **_described("Steps in sequence, after all others, whatever happened.", _STEPS)
     )
-    steps: list[StepDocument] = Field(**_described("What is to be done.", [{"name": "a", "value": 1}]))
+    steps: list[StepDocument] = Field(**_described("What is to be done.", _STEPS))

@@ -101,6 +101,23 @@ class Written:
     template: bool = True
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A need that somebody wrote.
+
+    Attributes:
+        place: Where it stands.
+        step: The step that is needed.
+        scope: Beginning of the names beside it.
+        role: Role of the step that needs it.
+    """
+
+    place: Place
+    step: str
+    scope: str
+    role: Literal["step", "teardown"]
+
+
 @dataclass
 class Drafts:
     """Everything that was found in a workflow and those it has in it.
@@ -109,6 +126,7 @@ class Drafts:
         expressions: The language of expressions.
         steps: Name to step, in the order in which they were made.
         places: Name of a step to where it stands.
+        asked: Needs to be checked.
         written: Texts to be checked.
         groups: Name to pace.
         capacities: Name to how much there is.
@@ -117,6 +135,7 @@ class Drafts:
     expressions: Expressions
     steps: dict[str, Step] = field(default_factory=dict[str, Step])
     places: dict[str, Place] = field(default_factory=dict[str, Place])
+    asked: list[Asked] = field(default_factory=list[Asked])
     written: list[Written] = field(default_factory=list[Written])
     groups: dict[str, Group] = field(default_factory=dict[str, Group])
     capacities: dict[str, float] = field(default_factory=dict[str, float])

@@ -18,7 +18,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
     "mapping": (dict,),
 }
-_WORDS = {str: "text", bool: "a boolean", int: "a whole number", float: "a number", list: "a list", dict: "a mapping"}
+_WORDS: dict[type, str] = {
+    str: "text",
+    bool: "a boolean",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+}
 _SHOWN = 40
 
 
@@ -79,7 +86,8 @@ def _misfit(value: Any, kind: str) -> str:
     right = isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == "boolean")
     if right and not (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    found = _WORDS.get(type(value), "null" if value is None else type(value).__name__)
+    given: type = type(value)  # pyright: ignore[reportUnknownVariableType]
+    found = _WORDS.get(given, "null" if value is None else given.__name__)
     shown = repr(value)
     shown = "" if isinstance(value, dict | list) or value is None else f", {shown[:_SHOWN]}"
     return f"must be of type {kind}, not {found}{shown}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -15,7 +15,7 @@ from podium.plan.workflow_drafts import Drafts, Place
 
 _USUAL_ATTEMPTS = 3
 _BACKOFF = ("initial", "maximum", "exponent", "jitter")
-_Value = TypeVar("_Value", str, int)
+_Value = TypeVar("_Value")
 
 
 def seconds(ns: int) -> float:
@@ -25,7 +25,7 @@ def seconds(ns: int) -> float:
 
 def listed(value: _Value | list[_Value]) -> tuple[_Value, ...]:
     """Return the values of a key that takes one or a list."""
-    return tuple(value) if isinstance(value, list) else (value,)
+    return tuple(cast("list[_Value]", value)) if isinstance(value, list) else (value,)
 
 
 def preset_or(document: str | d.PolicyDocument | None, base: Policy, place: Place, drafts: Drafts) -> Policy:
@@ -90,9 +90,7 @@ def retry_of(document: int | d.RetryDocument, base: Retry, place: Place, drafts:
     if document.budget is not None:
         update["budget"] = seconds(document.budget)
     retry = msgspec.structs.replace(base, **update)
-    rules = [
-        _rule(rule, retry, place.at("rules", index), drafts) for index, rule in enumerate(document.rules)
-    ]
+    rules = [_rule(rule, retry, place.at("rules", index), drafts) for index, rule in enumerate(document.rules)]
     return msgspec.structs.replace(retry, rules=(*rules, *base.rules))
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from podium.model.findings import did_you_mean
-from podium.plan.graph import topological
-from podium.plan.workflow_drafts import Drafts, Place, Written
+from podium.plan.graph import Step, topological
+from podium.plan.workflow_drafts import Asked, Drafts, Place, Written
 from podium.plan.workflow_policies import bare
 from podium.protocols import ExpressionError, Expressions
 
@@ -17,16 +17,20 @@ _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"' + r"|'(?:\\.|[^'\\])*'", re.DOTALL)
 _INPUT = re.compile(r"(?<![\w.])inputs\s*\.\s*([A-Za-z_]\w*)(?!\s*\()")
 _INPUT_IN_BRACKETS = re.compile(r"""(?<![\w.])inputs\s*\[\s*(?:"([^"\\]+)"|'([^'\\]+)')\s*\]""")
 _ITEM = re.compile(r"(?<![\w.])(item|index)\b(?!\s*\()")
+_LONGEST = 4096
+"""How far from its `${` the end of an expression is looked for."""
 _BOUND = re.compile(r"\(\s*(\w+)\s*,")
 """The variable of a macro such as `list.map(item, item + 1)`."""
 
 
 def check_graph(drafts: Drafts) -> None:
     """Note unknown and impossible needs, groups and resources, and needs in a circle."""
+    for asked in drafts.asked:
+        _check_need(asked, drafts)
     for name, step in drafts.steps.items():
         place = drafts.places[name]
-        known = tuple(need for index, need in enumerate(step.needs) if _is_known(name, index, drafts))
-        drafts.steps[name] = msgspec.structs.replace(step, needs=known)
+        possible = tuple(need for need in step.needs if _is_possible(step, need.step, drafts))
+        drafts.steps[name] = msgspec.structs.replace(step, needs=possible)
         if step.group and step.group not in drafts.groups:
             hint = did_you_mean(step.group, list(drafts.groups), what="groups") or "declare it under `groups`"
             drafts.report("P207", f"unknown group `{step.group}`", place.at("group"), hint=hint)
@@ -36,7 +40,8 @@ def check_graph(drafts: Drafts) -> None:
                 text = f"takes {amount:g} of `{resource}`, but there is " + ("none" if there is None else f"{there:g}")
                 hint = f"declare it: capacities: {{{resource}: {amount:g}}}"
                 drafts.report("P205", text, place.at("resources", resource), hint=hint)
-    _check_circle(drafts)
+    while _breaks_circle(drafts):
+        pass
 
 
 def check_written(drafts: Drafts) -> None:
@@ -65,7 +70,7 @@ def _holes(text: str, expressions: Expressions) -> Iterator[tuple[int, str]]:
         position = start + 2
         if text[start - 1 : start] == "$":
             continue
-        for end in (match.start() for match in re.finditer("}", text[position:])):
+        for end in (match.start() for match in re.finditer("}", text[position : position + _LONGEST])):
             hole = text[position : position + end]
             if _reads(hole, expressions):
                 position += end + 1
@@ -81,29 +86,28 @@ def _reads(text: str, expressions: Expressions) -> bool:
     return True
 
 
-def _is_known(name: str, index: int, drafts: Drafts) -> bool:
-    step, place = drafts.steps[name], drafts.places[name]
-    need = step.needs[index].step
-    local = need.removeprefix(step.scope)
-    given = place.at("needs").value
-    at = next((i for i, n in enumerate(given) if local in (n, isinstance(n, dict) and n.get("step"))), 0) if given else 0  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType, reportUnknownMemberType]
-    if need not in drafts.steps:
-        hint = did_you_mean(local, _local_names(step.scope, drafts), what="steps")
-        drafts.report("P202", f"needs unknown step `{local}`", place.at("needs", at), hint=hint)
-        return False
-    if step.role == "step" and drafts.steps[need].role == "teardown":
+def _check_need(asked: Asked, drafts: Drafts) -> None:
+    local = asked.step.removeprefix(asked.scope)
+    step = drafts.steps.get(asked.step)
+    if step is None:
+        hint = did_you_mean(local, _local_names(asked.scope, drafts), what="steps")
+        drafts.report("P202", f"needs unknown step `{local}`", asked.place, hint=hint)
+    elif asked.role == "step" and step.role == "teardown":
         text = f"needs `{local}`, which runs after everything else"
-        drafts.report("P208", text, place.at("needs", at), hint="remove the need, or put the step under `teardown`")
-        return False
-    return True
+        drafts.report("P208", text, asked.place, hint="remove the need, or put the step under `teardown`")
 
 
-def _check_circle(drafts: Drafts) -> None:
+def _is_possible(step: Step, need: str, drafts: Drafts) -> bool:
+    return need in drafts.steps and (step.role == "teardown" or drafts.steps[need].role == "step")
+
+
+def _breaks_circle(drafts: Drafts) -> bool:
+    """Note steps that need each other in a circle, and take it apart, so that others are found too."""
     left = dict(drafts.steps)
     for step in topological(tuple(drafts.steps.values())):
         del left[step.name]
     if not left:
-        return
+        return False
     path = [next(iter(left))]
     while path[-1] not in path[:-1]:
         path.append(next(need.step for need in left[path[-1]].needs if need.step in left))
@@ -111,17 +115,20 @@ def _check_circle(drafts: Drafts) -> None:
     text = f"the steps need each other in a circle: {' -> '.join(circle)}"
     place = next((at for name in circle if (at := drafts.places[name].at("needs")).value), drafts.places[circle[0]])
     drafts.report("P203", text, place, hint="remove one of these needs")
+    for name in circle:
+        needs = tuple(need for need in left[name].needs if need.step not in circle)
+        drafts.steps[name] = msgspec.structs.replace(left[name], needs=needs)
+    return True
 
 
 def _check_template(text: str, written: Written, place: Place, drafts: Drafts) -> None:
     try:
-        names = drafts.expressions.steps_in(text)
+        drafts.expressions.steps_in(text)
     except ExpressionError as error:
         hint = "write $HOME for a variable of the shell, or $${HOME}" if "shell" in place.path else None
         drafts.report("P213", str(error), place, hint=hint or "write `$${` for a plain `${`")
-        return
-    _check_names(names, written, place, drafts)
     for _, hole in _holes(text, drafts.expressions):
+        _check_names(drafts.expressions.steps(hole), written, place, drafts)
         _check_words(hole, written, place, drafts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from podium.model import workflow as d
 from podium.plan.workflow_drafts import Drafts, Place
@@ -26,6 +26,8 @@ _OF_GROUPS = {*d.KINDS, *_OF_KINDS, "name", "needs", "trigger", "when", "labels"
 _CALLABLE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _CHAT_KEYS = ("endpoint", "model", "system", "api_key_env", "options")
 _AGENT_KEYS = ("agent", "tool", "args")
+_TEXTS = ("argv", "shell", "env", "cwd", "stdin", "url", "headers", "body", "prompt", "system", "args")
+"""What executors take as text only; an argument `${inputs.amount}` is not to become a number."""
 _RENDERED = ("with", "command", "shell", "http", "agent", "wait", "value", *_COMMAND_KEYS)
 
 
@@ -58,9 +60,9 @@ def work_of(document: d.SimpleWork, kind: str, place: Place, drafts: Drafts) -> 
         check_callable(document.python or "", place.at("python"), drafts)
         return made("python", {"callable": document.python, "args": document.with_ or {}})
     if kind in {"command", "shell"}:
-        return made("command", _command(document, place, drafts))
+        return made("command", _with_texts(_command(document, place, drafts)))
     if kind == "http":
-        return made("http", _http(document.http, place.at("http"), drafts))
+        return made("http", _with_texts(_http(document.http, place.at("http"), drafts)))
     if kind == "agent" and document.agent is not None:
         return _agent(document.agent, place.at("agent"), drafts)
     if kind == "wait" and isinstance(document, d.StepDocument):
@@ -81,7 +83,9 @@ def rendered(place: Place) -> list[Place]:
 def check_callable(text: str, place: Place, drafts: Drafts) -> None:
     """Note it if a text names no Python function."""
     if not _CALLABLE.fullmatch(text):
-        drafts.report("D143", f"`{text[:40]}` names no function", place, hint="write module:function, as in shop:reserve")
+        drafts.report(
+            "D143", f"`{text[:40]}` names no function", place, hint="write module:function, as in shop:reserve"
+        )
 
 
 def _keys(document: d.SimpleWork) -> list[str]:
@@ -121,7 +125,7 @@ def _command(document: d.SimpleWork, place: Place, drafts: Drafts) -> dict[str, 
     for key in _COMMAND_KEYS:
         value = getattr(document, key)
         if value is not None:
-            payload[key] = list(listed(value)) if key == "exit_codes" else value
+            payload[key] = [value] if isinstance(value, int) else value
     for index, pattern in enumerate(document.stop_on or ()):
         check_pattern(pattern, place.at("stop_on", index), drafts)
     return payload
@@ -150,7 +154,7 @@ def _agent(document: d.AgentDocument, place: Place, drafts: Drafts) -> Work:
     if is_chat and document.model is None:
         drafts.report("D142", "`endpoint` needs a `model`", place.at("endpoint"), hint="add model: NAME", key=True)
     payload = {key: value for key in given if (value := getattr(document, key)) is not None}
-    return made("chat" if is_chat else "agent", payload)
+    return made("chat" if is_chat else "agent", _with_texts(payload))
 
 
 def _wait(document: int | d.WaitDocument | None, place: Place, drafts: Drafts) -> dict[str, Any]:
@@ -163,6 +167,21 @@ def _wait(document: int | d.WaitDocument | None, place: Place, drafts: Drafts) -
     if document.for_ is not None:
         return {"seconds": seconds(document.for_)}
     return {"signal": document.signal} if document.signal is not None else {"approval": document.approval}
+
+
+def _with_texts(payload: dict[str, Any]) -> dict[str, Any]:
+    return {key: _as_text(value) if key in _TEXTS else value for key, value in payload.items()}
+
+
+def _as_text(value: Any) -> Any:
+    """Return a template whose value is text: with something more than one `${…}`, which alone keeps its type."""
+    if isinstance(value, str):
+        return f"{value}${{''}}" if value.startswith("${") and value.endswith("}") else value
+    if isinstance(value, list):
+        return [_as_text(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _as_text(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
 
 
 def _without_underscore(name: str) -> str:

@@ -9,13 +9,17 @@ from unicodedata import category
 from podium.events import (
     OUTCOMES,
     AttemptLost,
+    AttemptRefused,
     AttemptScheduled,
     CancelRequested,
+    CompensationStarted,
     Event,
     Failure,
+    FallbackTaken,
     RunOutcome,
     RunResumed,
     RunStarted,
+    SignalReceived,
     StepFinished,
 )
 from podium.model.scenario import Verdict
@@ -189,6 +193,10 @@ class Lines:
             RunResumed: self._run_resumed,
             CancelRequested: self._cancel_requested,
             AttemptScheduled: self._attempt_scheduled,
+            AttemptRefused: self._attempt_refused,
+            FallbackTaken: self._fallback_taken,
+            SignalReceived: self._signal_received,
+            CompensationStarted: self._compensation_started,
             AttemptLost: self._attempt_lost,
             StepFinished: self._step_finished,
         }
@@ -230,13 +238,27 @@ class Lines:
         return [f"cancelled by {printable(event.who)}: {printable(event.why)}; {how}"]
 
     def _attempt_scheduled(self, event: AttemptScheduled) -> list[str]:
-        if event.reason == "lost":
-            return []  # the loss was told
+        if event.reason != "retry":
+            return []  # why was told
         step = self._tally.steps[event.step]
         line = f"{_headed('retry', event.step)}  attempt {event.number} in {how_long(event.delay)}"
         if step.failure is not None:
             line += f", after {failure_lines(step.failure)[0]}"
         return [line]
+
+    def _attempt_refused(self, event: AttemptRefused) -> list[str]:
+        return [f"{_headed('refused', event.step)}  {printable(event.reason)}"]
+
+    def _fallback_taken(self, event: FallbackTaken) -> list[str]:
+        return [
+            f"{_headed('fallback', event.step)}  {printable(event.name)}, as the work before {printable(event.reason)}"
+        ]
+
+    def _signal_received(self, event: SignalReceived) -> list[str]:
+        return [_headed("signal", event.name) + (f"  from {printable(event.who)}" if event.who else "")]
+
+    def _compensation_started(self, event: CompensationStarted) -> list[str]:
+        return [_headed("undoing", ", ".join(event.steps)) + f"  as the run {outcome_word(event.reason)}"]
 
     def _attempt_lost(self, event: AttemptLost) -> list[str]:
         step = self._tally.steps[event.step]

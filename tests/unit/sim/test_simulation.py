@@ -28,7 +28,12 @@ from podium.sim.simulation import Simulation
 from podium.sim.trace import Trace
 
 SECOND = 1_000_000_000
-EXAMPLES = {path.stem: path for path in sorted((Path(__file__).parents[3] / "examples").rglob("*.yaml"))}
+SCENARIOS = ("01-campaign", "02-documented-format")
+EXAMPLES = {
+    path.stem: path
+    for folder in SCENARIOS
+    for path in sorted((Path(__file__).parents[3] / "examples" / folder).glob("*.yaml"))
+}
 
 
 class Clock:

@@ -8,7 +8,7 @@ import click
 
 from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json, print_table, say
-from podium.cli.words import counts_in_words, local_time, no_runs, numbered, outcome_of
+from podium.cli.words import counts_in_words, local_time, no_runs, noun_of, numbered, outcome_of
 from podium.session import Session
 from podium.sinks.lines import how_long
 from podium.sinks.tally import short_id
@@ -31,13 +31,13 @@ def command(*, limit: int, name: str | None, format_: str, store: Path | None) -
         say(no_runs(name))
         return 0
     print_table(
-        ("RUN", "NAME", "OUTCOME", "CASES", "STARTED", "TOOK "),
+        ("RUN", "NAME", "OUTCOME", "COUNTS", "STARTED", "TOOK "),
         (
             (
                 short_id(row.id),
                 row.name,
                 state.replace("_", " "),
-                counts_in_words(row.counts) or numbered(row.steps, "case"),
+                counts_in_words(row.counts) or numbered(row.steps, noun_of(row)),
                 local_time(row.started_us),
                 None if row.duration is None else how_long(row.duration),
             )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import msgspec
 
 from podium.cli.options import format_option, known_store_option, run_argument
 from podium.cli.output import print_json, print_table
-from podium.cli.words import counts_in_words, local_time, numbered, outcome_of
+from podium.cli.words import counts_in_words, local_time, noun_of, numbered, outcome_of
 from podium.errors import UsageError
 from podium.model.scenario import Verdict
 from podium.session import Session
-from podium.sinks.lines import how_long
+from podium.sinks.lines import how_long, printable
 from podium.store import RunRow, StepRow
 
 _PACKETS = ("delivered", "lost", "dropped", "blocked", "in_flight")
+_LINES = 20
 _LATENCIES = ("mean_ms", "p95_ms", "max_ms")
 _LONG = 1e4
 """Numbers from here on are shown with six digits rather than four."""
@@ -29,14 +30,16 @@ _LONG = 1e4
 @format_option("text", "json")
 @known_store_option
 def command(*, run: str, case: str | None, format_: str, store: Path | None) -> int:
-    """Show RUN, or one CASE of it with its criteria, timeline and latencies."""
+    """Show RUN, or one CASE of it with its criteria, timeline and latencies, or one step with its output."""
     with Session.open(store) as session:
         row = session.store.run(run)
         steps = session.store.steps(row.id)
         state = outcome_of(session, row)
-        known = [step.name for step in session.plan_of(row.id).steps]
-    if case is not None:
-        _show_case(_find(case, steps, known), format_)
+        known = list(dict.fromkeys([*(step.name for step in session.plan_of(row.id).steps), *(s.name for s in steps)]))
+        found = None if case is None else _find(case, steps, known, noun_of(row))
+        printed = {} if found is None else {name: session.store.blob(found.artifacts[name]) for name in _printed(found)}
+    if found is not None:
+        _show_case(found, format_, noun_of(row), printed)
     elif format_ == "json":
         print_json({"run": row, "cases": steps})
     else:
@@ -44,15 +47,15 @@ def command(*, run: str, case: str | None, format_: str, store: Path | None) -> 
     return 0
 
 
-def _find(case: str, steps: list[StepRow], known: list[str]) -> StepRow:
+def _find(case: str, steps: list[StepRow], known: list[str], noun: str) -> StepRow:
     for step in steps:
         if step.name == case:
             return step
     if case in known:
-        raise UsageError(f"case `{case}` has no result yet", code="U414")
+        raise UsageError(f"{noun} `{case}` has no result yet", code="U414", hint=f"`podium why RUN {case}`")
     from podium.model.findings import did_you_mean  # noqa: PLC0415
 
-    raise UsageError(f"the run has no case `{case}`", code="U414", hint=did_you_mean(case, known, what="cases"))
+    raise UsageError(f"the run has no {noun} `{case}`", code="U414", hint=did_you_mean(case, known, what=f"{noun}s"))
 
 
 def _show_run(row: RunRow, state: str, steps: list[StepRow], known: list[str]) -> None:
@@ -64,9 +67,11 @@ def _show_run(row: RunRow, state: str, steps: list[StepRow], known: list[str]) -
         click.echo(f"took     {how_long(row.duration)}")
     if row.parent:
         click.echo(f"reruns   {row.parent}")
+    if row.output is not None:
+        click.echo(f"output   {msgspec.json.encode(row.output).decode()}")
     click.echo("")
     by_name = {step.name: step for step in steps}
-    print_table(("OUTCOME", "TOOK ", "CASE", "WHY"), (_line(name, by_name.get(name)) for name in known))
+    print_table(("OUTCOME", "TOOK ", noun_of(row).upper(), "WHY"), (_line(name, by_name.get(name)) for name in known))
 
 
 def _line(name: str, step: StepRow | None) -> tuple[object, ...]:
@@ -76,17 +81,31 @@ def _line(name: str, step: StepRow | None) -> tuple[object, ...]:
     return step.outcome, None if step.duration is None else how_long(step.duration), name, why.partition("\n")[0]
 
 
-def _show_case(step: StepRow, format_: str) -> None:
+def _printed(step: StepRow) -> list[str]:
+    """Return the names of the artifacts that hold what a step printed."""
+    return [name for name in ("output", "stdout", "stderr") if name in step.artifacts]
+
+
+def _show_case(step: StepRow, format_: str, noun: str, printed: dict[str, bytes]) -> None:
     if format_ == "json":
         print_json(step)
         return
-    click.echo(f"case         {step.name}")
+    click.echo(f"{noun:<11}  {step.name}")
     click.echo(f"outcome      {step.outcome}{f'  after {step.attempts} attempts' if step.attempts > 1 else ''}")
     if step.failure and step.failure.type != "Criteria":
         click.echo(f"failure      {step.failure.type}: {step.failure.message}\n{step.failure.details}".rstrip())
-    output: dict[str, Any] = step.output or {}
-    if "fingerprint" in output:
-        click.echo(f"seed         {output['seed']}\nfingerprint  {output['fingerprint']}")
+    if step.reason:
+        click.echo(f"reason       {step.reason}")
+    output: Any = step.output
+    if not isinstance(output, dict) or "fingerprint" not in output:
+        _show_output(step, printed)
+        return
+    _show_result(cast("dict[str, Any]", output))
+
+
+def _show_result(output: dict[str, Any]) -> None:
+    """Print what a simulation gave."""
+    click.echo(f"seed         {output['seed']}\nfingerprint  {output['fingerprint']}")
     network = output.get("network", {})
     if network.get("sent"):
         what_became = counts_in_words({name: network.get(name, 0) for name in _PACKETS})
@@ -118,6 +137,16 @@ def _show_case(step: StepRow, format_: str) -> None:
             ),
         )
     _show_latencies(output.get("latency", {}))
+
+
+def _show_output(step: StepRow, printed: dict[str, bytes]) -> None:
+    if step.output is not None:
+        click.echo(f"output       {msgspec.json.encode(step.output).decode()}")
+    for name, data in printed.items():
+        lines = data.decode("utf-8", "replace").splitlines()
+        click.echo(f"\n{name}" + (f" (the last {_LINES} of {len(lines)} lines)" if len(lines) > _LINES else ""))
+        for line in lines[-_LINES:]:
+            click.echo(f"  {printable(line)}")
 
 
 def _show_latencies(latency: dict[str, list[dict[str, Any]]]) -> None:
