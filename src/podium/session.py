@@ -18,7 +18,7 @@ from podium.engine import Dispatcher, LoopClock
 from podium.engine import RunSummary as EngineSummary
 from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, UsageError
 from podium.events import RunOutcome
-from podium.executors.registry import executors_for, starts_processes
+from podium.executors.registry import executors_for, kinds_of, starts_processes
 from podium.model.expressions import Cel
 from podium.plan.graph import Plan
 from podium.plan.subset import remainder, subset
@@ -28,6 +28,8 @@ from podium.runtime.guard import Guard
 from podium.runtime.interrupts import Interrupts
 from podium.store import Deleted, Durability, RunRow, Store, new_run_id
 
+_KILLS = 3
+"""At which interrupt nothing is undone any more."""
 _LISTEN_INTERVAL = 0.2
 """How often a run looks for what it is told [s]."""
 _UNDONE = ("compensated", "compensation_failed")
@@ -102,7 +104,8 @@ class Session:
     ) -> RunSummary:
         """Run a plan to its end and return how it ended.
 
-        Ctrl-C once: nothing new starts and running attempts are asked to stop; twice: they are killed.
+        Ctrl-C once: nothing new starts, running attempts are asked to stop, and what was done is undone; twice: running
+        attempts are killed; three times: what is being undone, too.
 
         Args:
             plan: What to run.
@@ -268,7 +271,7 @@ class Session:
 
         async def conduct() -> EngineSummary:
             executors = executors_for(
-                plan,
+                kinds_of(plan),
                 owner=label,
                 memory_bytes=_memory_limit(plan),
                 import_from=_import_from(plan),
@@ -287,7 +290,9 @@ class Session:
                 expressions=Cel(),
                 circuits=self.store,
             )
-            interrupts.bind(lambda why, force: dispatcher.cancel(who="user", why=why, force=force))
+            interrupts.bind(
+                lambda why, count: dispatcher.cancel(who="user", why=why, force=count > 1, compensate=count < _KILLS)
+            )
             listener = asyncio.create_task(self._listen(run, dispatcher))
             try:
                 return await drive(dispatcher)
@@ -354,6 +359,8 @@ def _is_resumable(row: RunRow) -> bool:
 
 def _is_alive(engine: str) -> bool:
     """Return whether an engine still runs; one on another machine counts as running."""
+    if not engine:  # nobody has begun it
+        return False
     host, _, identity = engine.partition(":")
     return host != socket.gethostname() or ownership.is_alive(identity)
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "signal": "Tell a run something its steps wait for.",
     "approve": "Answer a step that waits for an approval.",
     "why": "Say what a step waits for, or why it failed.",
+    "serve": "Take workflows over HTTP and conduct many at once.",
     "replay": "Show a run again from its record.",
     "list": "List runs, newest first.",
     "show": "Show a run, or one of its cases.",

@@ -5,6 +5,6 @@ does it. Nothing else changes a run.
 """
 
 from podium.engine.clock import LoopClock
-from podium.engine.dispatcher import Dispatcher, RunSummary
+from podium.engine.dispatcher import Dispatcher, RunSummary, Suspended
 
-__all__ = ["Dispatcher", "LoopClock", "RunSummary"]
+__all__ = ["Dispatcher", "LoopClock", "RunSummary", "Suspended"]

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 import msgspec
 
+from podium.engine.announcing import definition_of, run_started
 from podium.engine.attempts import Running, StopReason, storable
 from podium.engine.circuits import Breakers
 from podium.engine.outcomes import run_outcome
@@ -30,6 +31,7 @@ from podium.engine.pace import Pace
 from podium.engine.recorder import Recorder
 from podium.engine.scheduler import Scheduler
 from podium.engine.scope import Scopes
+from podium.engine.shared_slots import SharedSlots
 from podium.engine.state import RunState, StepState, has_expressions
 from podium.engine.steps import Steps
 from podium.engine.timers import Timers
@@ -47,7 +49,6 @@ from podium.events import (
     RunFinished,
     RunOutcome,
     RunResumed,
-    RunStarted,
     SignalReceived,
 )
 from podium.messages import Cancel, Message, Signal
@@ -90,6 +91,10 @@ class RunSummary(msgspec.Struct, frozen=True):
     output: Any = None
 
 
+class Suspended(Exception):  # noqa: N818 (not an error)
+    """The run goes on another time; nothing of it is under way here."""
+
+
 class Dispatcher:
     """Runs one plan to its end. Use once.
 
@@ -104,6 +109,7 @@ class Dispatcher:
         parent: The run this one reruns.
         expressions: The language of expressions, if the plan has any.
         circuits: Where the circuits of targets are kept, if the plan has breakers.
+        shared_slots: Slots the run shares with others, besides its own.
 
     Raises:
         PlanError: A step's kind of work has no executor (P206), or something it needs is not given (P209).
@@ -125,6 +131,7 @@ class Dispatcher:
         parent: str | None = None,
         expressions: Expressions | None = None,
         circuits: Circuits | None = None,
+        shared_slots: SharedSlots | None = None,
     ) -> None:
         self._run = run
         self._plan = plan
@@ -133,7 +140,7 @@ class Dispatcher:
         self._parent = parent
         self._state = RunState(plan)
         self._recorder = Recorder(run, self._state, journal, sinks)
-        self._scheduler = Scheduler(plan)
+        self._scheduler = Scheduler(plan, shared_slots, clock.wake)
         self._timers = Timers(clock)
         self._waiter = Waiter(self._state, self._timers, clock)
         self._executors = {**executors, _WAIT: self._waiter}
@@ -153,6 +160,7 @@ class Dispatcher:
         self._reports: deque[tuple[int, Report]] = deque()
         self._requests: deque[Callable[[], None]] = deque()
         self._last_delivered = 0
+        self._suspended = False
         self._starts: list[tuple[Executor, Attempt]] = []
         self._stops: list[tuple[Running, bool]] = []
         self._started_at = clock.monotonic()
@@ -164,17 +172,12 @@ class Dispatcher:
             How it ended; failing steps are values here, never exceptions.
         """
         self._recorder.emit(
-            RunStarted(
+            run_started(
+                self._run,
+                self._plan,
+                definition=self._recorder.keep(definition_of(self._plan)),
                 at_us=self._clock.wall_us(),
-                run=self._run,
-                work=self._plan.work,
-                name=self._plan.name,
-                definition=self._recorder.keep(msgspec.json.encode(self._plan)),
-                steps=len(self._plan.steps),
-                slots=self._plan.slots,
-                seed=self._plan.seed,
                 parent=self._parent,
-                options=self._plan.options,
                 engine=self._engine,
             )
         )
@@ -239,6 +242,28 @@ class Dispatcher:
         else:
             self._request(lambda: self._take_signal(content, message.id))
 
+    @property
+    def last_delivered(self) -> int:
+        """Number of the last message that was delivered."""
+        return self._last_delivered
+
+    @staticmethod
+    def check(plan: Plan, executors: Collection[str]) -> None:
+        """Refuse a plan that cannot be carried out.
+
+        Raises:
+            PlanError: A step's kind of work has no executor (P206).
+        """
+        _check(plan, {*executors, _WAIT}, has_language=True, has_circuits=True)
+
+    def suspend(self) -> None:
+        """Start nothing more; when no attempt is under way, the run is left, to be resumed by another process.
+
+        `run` and `resume` then raise `Suspended`.
+        """
+        self._suspended = True
+        self._clock.wake()
+
     def waiting_for(self) -> list[str]:
         """Return the names of the steps whose attempts are under way."""
         return [running.state.step.name for running in self._running.values()]
@@ -254,6 +279,8 @@ class Dispatcher:
             self._turn()
             if self._state.finished is not None:
                 break
+            if self._suspended and all(running.executor is self._waiter for running in self._running.values()):
+                raise Suspended
             due = self._timers.due
             if (self._reports or self._requests) and turn % 64 and (due is None or due > self._clock.monotonic()):
                 continue  # other tasks of the loop get their turn now and then
@@ -271,7 +298,7 @@ class Dispatcher:
         self._steps.admit_unblocked()
         if not self._state.left["step"]:
             self._steps.turn_back()
-        for index in self._scheduler.picks():
+        for index in () if self._suspended else self._scheduler.picks():
             self._start_attempt(self._state.ordered[index])
         if not self._state.unfinished and not self._running and self._state.finished is None:
             self._finish_run()
@@ -483,7 +510,7 @@ class Dispatcher:
             self._timers.after(running.state.step.policy.grace, lambda: self._stop(running, reason, force=True))
 
 
-def _check(plan: Plan, executors: Mapping[str, Executor], *, has_language: bool, has_circuits: bool) -> None:
+def _check(plan: Plan, executors: Collection[str], *, has_language: bool, has_circuits: bool) -> None:
     for step in plan.steps:
         for work in step.works:
             if work.kind not in executors:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from heapq import heappop, heappush
 
+from podium.engine.shared_slots import SharedSlots
 from podium.plan.graph import Plan, Step, dependents_of, topological
 
 _Entry = tuple[float, int]
@@ -21,9 +22,13 @@ class Scheduler:
 
     Args:
         plan: The plan, whose resources were checked when it was made.
+        shared: Slots it shares with other runs, besides its own.
+        wake: Called when some of those may be free.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, shared: SharedSlots | None = None, wake: Callable[[], None] = lambda: None) -> None:
+        self._shared = shared
+        self._wake = wake
         self._steps: list[Step] = list(plan.steps)
         self._free_slots = plan.slots
         self._free = {name: _exact(amount) for name, amount in plan.capacities.items()}
@@ -78,7 +83,15 @@ class Scheduler:
             while heap and (self._free_slots > 0 or heap is self._slotless):
                 entry = heappop(heap)
                 index = entry[1]
-                if index in self._queued and self._takes(entry):
+                if index not in self._queued:
+                    continue
+                slots = self._steps[index].slots
+                if self._shared is not None and not self._shared.take(slots, self._wake):
+                    heappush(heap, entry)
+                    break
+                if not self._takes(entry):
+                    self._give(slots)
+                else:
                     self._queued.remove(index)
                     yield index
 
@@ -86,6 +99,7 @@ class Scheduler:
         """Give back the slots and the resources of a step whose attempt is over."""
         step = self._steps[index]
         self._free_slots += step.slots
+        self._give(step.slots)
         for name, amount in step.resources.items():
             self._free[name] += _exact(amount)
             for entry in self._held.pop(name, ()):
@@ -100,6 +114,10 @@ class Scheduler:
         for wave in [wave for wave in self._later if wave <= current]:
             for later in self._later.pop(wave):
                 self.offer(later)
+
+    def _give(self, slots: int) -> None:
+        if self._shared is not None and slots:
+            self._shared.give(slots)
 
     def _push(self, entry: _Entry) -> None:
         heappush(self._heap if self._steps[entry[1]].slots else self._slotless, entry)

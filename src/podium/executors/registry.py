@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from podium.executors.inline import InlineExecutor
@@ -31,8 +31,12 @@ def starts_processes(plan: Plan) -> bool:
     return not _PROCESSES.isdisjoint(kinds_of(plan))
 
 
+ALL_KINDS = frozenset({*WORKER_TARGETS, *_INLINE, "command", "agent", "http", "chat"})
+"""What can be done in a process that does not know its plans yet."""
+
+
 def executors_for(
-    plan: Plan,
+    kinds: Collection[str],
     *,
     owner: str,
     memory_bytes: int,
@@ -40,17 +44,17 @@ def executors_for(
     cwd: str | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
 ) -> dict[str, Executor]:
-    """Return the executors a plan needs, by kind of work.
+    """Return executors by kind of work.
 
     Args:
-        plan: The plan.
+        kinds: Kinds of work.
         owner: Label of the processes they start, see `podium.runtime.ownership`.
         memory_bytes: Memory one worker may use [byte].
         import_from: Directories the plan's functions may be imported from.
         cwd: Where commands run.
         functions: Functions of this process, for work of kind `local`.
     """
-    kinds = kinds_of(plan)
+    kinds = set(kinds)
     found: dict[str, Executor] = dict.fromkeys(kinds & _INLINE.keys(), InlineExecutor(_INLINE))
     if kinds & WORKER_TARGETS.keys():
         pool = WorkerPool(WORKER_TARGETS, memory_bytes=memory_bytes, owner=owner, import_from=import_from)

@@ -81,6 +81,8 @@ class GroupDocument(Document):
 
 
 class _BackoffDocument(Document):
+    """How long to wait before another attempt."""
+
     initial: Duration | None = Field(None, **_described("First wait; without it that of the policy.", "1 s"))
     maximum: Duration | None = Field(None, **_described("Longest wait; without it that of the policy.", "1 min"))
     exponent: Annotated[float, Field(ge=1, le=100)] | None = Field(

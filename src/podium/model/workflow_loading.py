@@ -32,7 +32,5 @@ def workflow_document(mapped: Mapped) -> WorkflowDocument:
         raise DocumentError(f"the kind `{kind}` is no workflow", code="D120", hint=hint, span=mapped.span("kind"))
     try:
         return WorkflowDocument.model_validate(value)
-    except (ValidationError, RecursionError) as error:
-        if isinstance(error, RecursionError):
-            raise DocumentError("steps are nested too deeply", code="D106", span=mapped.span()) from error
+    except ValidationError as error:
         raise DocumentError(in_order(diagnostics_of(error, mapped, WorkflowDocument))) from error

@@ -1,5 +1,6 @@
-"""From the expressions of step dictionaries to those of plans: `result`, `results` and `input` become `steps`, `inputs`.
+"""From the expressions of step dictionaries to those of plans, which know `steps` and `inputs`.
 
+In dictionaries they are called `result` (the output of the step before), `results` and `input`.
 Only names are replaced: not what stands in text or comments, and not the keys of values, as in `inputs.result`.
 """
 
@@ -29,15 +30,15 @@ _WORDS = frozenset({"result", "results", "input"})
 
 
 class Before(NamedTuple):
-    """What an expression can refer to as `result`.
+    """What an expression can refer to as `result`: the output of the first of these steps that was not left out.
 
     Attributes:
-        names: Steps, the last first; the first that was not left out counts. Without any it is the input.
-        certain: The first of them is never left out on its own.
+        names: Steps, the one closest before first.
+        certain: The last of them is never left out; otherwise the input follows.
     """
 
     names: tuple[str, ...] = ()
-    certain: bool = True
+    certain: bool = False
 
     @property
     def output(self) -> str:
@@ -55,9 +56,11 @@ class Before(NamedTuple):
 
     @property
     def _step(self) -> str:
-        if self.certain or len(self.names) == 1:
-            return step_named(self.names[0])
-        return f'[{", ".join(map(step_named, self.names))}].filter(s, s.outcome != "skipped")[0]'
+        steps = [step_named(name) for name in self.names]
+        if self.certain and len(steps) == 1:
+            return steps[0]
+        start = [] if self.certain else ['{"output": inputs, "outcome": "passed"}']
+        return f'[{", ".join(steps + start)}].filter(s, s.outcome != "skipped")[0]'
 
 
 class _Token(NamedTuple):

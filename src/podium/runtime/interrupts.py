@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Self
 
-Cancel = Callable[[str, bool], object]
-"""Called in the loop with why, and whether to kill."""
+Cancel = Callable[[str, int], object]
+"""Called in the loop with why, and how many interrupts that makes."""
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 _UNHEARD = 2
@@ -78,4 +78,4 @@ class Interrupts:
         while self._cancel is not None and self._heard < len(self.names):
             name = self.names[self._heard]
             self._heard += 1
-            self._cancel(f"interrupted by {name}", self._heard > 1)
+            self._cancel(f"interrupted by {name}", self._heard)

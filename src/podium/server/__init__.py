@@ -1,0 +1,1 @@
+"""Many runs in one process, and how programs and people reach them over HTTP."""
