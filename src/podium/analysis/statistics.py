@@ -31,7 +31,7 @@ class CaseStatistics(msgspec.Struct, frozen=True):
         median_s: Median duration [s]; None if it never ran.
         p95_s: Duration at position `int(0.95 n)` of the ascending durations [s]; None if it never ran.
         last_outcome: Outcome of the one that finished last.
-        worst_margin: Smallest margin of any of its criteria, each in its signal's unit; None if there was none.
+        worst_margins: Criterion to its smallest margin, in the unit of its signal.
         flaky: It both passed and did not in runs of the same definition; skipped and cancelled say nothing.
     """
 
@@ -42,7 +42,7 @@ class CaseStatistics(msgspec.Struct, frozen=True):
     median_s: float | None
     p95_s: float | None
     last_outcome: Outcome
-    worst_margin: float | None
+    worst_margins: dict[str, float]
     flaky: bool
 
 
@@ -92,6 +92,7 @@ def summarise(runs: Iterable[RunRow], steps: Iterable[StepRow], *, longest: int 
 
 
 class _Criterion(msgspec.Struct, frozen=True):
+    name: str
     margin: float | None = None
 
 
@@ -111,7 +112,7 @@ def _case(name: str, history: Sequence[StepRow], definitions: Mapping[str, str])
         median_s=median(durations) if durations else None,
         p95_s=percentile(durations, 0.95) if durations else None,
         last_outcome=max(history, key=lambda step: step.finished_us).outcome,
-        worst_margin=min((margin for step in history for margin in _margins(step.output)), default=None),
+        worst_margins=_worst_margins(history),
         flaky=_flaky(history, definitions),
     )
 
@@ -139,10 +140,18 @@ def _flaky(history: Iterable[StepRow], definitions: Mapping[str, str]) -> bool:
     return any(len(outcomes) > 1 for outcomes in seen.values())
 
 
-def _margins(output: Any) -> list[float]:
-    """Return the margins of a scenario result; none if the output is something else."""
+def _worst_margins(history: Iterable[StepRow]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for step in history:
+        for criterion in _criteria(step.output):
+            if criterion.margin is not None:
+                found[criterion.name] = min(criterion.margin, found.get(criterion.name, criterion.margin))
+    return found
+
+
+def _criteria(output: Any) -> tuple[_Criterion, ...]:
+    """Return the criteria of a scenario result; none if the output is something else."""
     try:
-        result = msgspec.convert(output, _Result)
+        return msgspec.convert(output, _Result).criteria
     except msgspec.ValidationError:
-        return []
-    return [criterion.margin for criterion in result.criteria if criterion.margin is not None]
+        return ()

@@ -1,7 +1,7 @@
 """A circuit breaker for agents in the memory of one process, for callers who keep one of their own.
 
-The circuits that all runs of a store share are the engine's; this one obeys the same rules (`podium.engine.breaker`) and
-adds what people ask of it: health, velocity, kinds of failures, and patience with agents made up on the spot.
+The circuits that all runs of a store share are the engine's; this one obeys the same rules (`podium.engine.breaker`)
+and adds what people ask of it: health, velocity, kinds of failures, and patience with agents made up on the spot.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def is_adhoc(agent_id: str) -> bool:
 
 @dataclass
 class _Agent:
-    circuit: Circuit = Circuit()
+    circuit: Circuit = field(default_factory=Circuit)
     failures: int = 0
     last: float | None = None
     times: list[float] = field(default_factory=list[float])
@@ -69,7 +69,7 @@ class CircuitBreaker:
         clock: Tells the time [s since the Unix epoch].
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 (documented)
         self,
         failure_threshold: int = 2,
         reset_timeout: float = 120.0,

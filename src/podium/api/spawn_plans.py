@@ -38,6 +38,7 @@ class How:
         stagger: Least time from one start to the next [s].
         max_retries: How often a task is tried again; None: as its policy says.
         fallback: A task whose agent has given up is done without the agent.
+        protected: Agents that keep failing are left alone for a while, by all runs of the store.
         buffer: Added to the longest duration of all tasks together; None: no limit [s].
         blocked: Numbers of tasks, from 0, whose agent is left alone by the caller's own breaker.
         told: How a task is told what came first.
@@ -52,6 +53,7 @@ class How:
     stagger: float = 0.0
     max_retries: int | None = None
     fallback: bool = False
+    protected: bool = False
     buffer: float | None = None
     blocked: frozenset[int] = frozenset()
     told: Literal["", "dependencies", "outputs"] = ""
@@ -147,7 +149,7 @@ def _step(  # noqa: PLR0917 (all of them make the step)
 ) -> Step:
     policy = how.policy_of(task)
     breaker = None
-    if task.agent and policy.retry_policy.circuit_breaker_enabled and how.max_retries is not None:
+    if how.protected and task.agent and policy.retry_policy.circuit_breaker_enabled:
         failures = _ADHOC_FAILURES if is_adhoc(task.agent) else _FAILURES
         breaker = Breaker(target_of(task.agent), max(failures, limits.retry.attempts))
     fallbacks = (Fallback(FALLBACK, _work(task, None, how, context)),) if how.fallback and task.agent else ()
@@ -191,7 +193,10 @@ def _work(task: SpawnTask, agent: str | None, how: How, context: list[dict[str, 
 
 
 def _dependency(id_: str, step: str) -> dict[str, str]:
-    return {"id": id_, **{key: f'${{steps["{step}"].{key}}}' for key in ("outcome", "output", "error")}}
+    return {
+        "id": id_.replace("${", "$${"),
+        **{key: f'${{steps["{step}"].{key}}}' for key in ("outcome", "output", "error")},
+    }
 
 
 def _encoded(text: str) -> bytes:

@@ -1,7 +1,7 @@
 """Tasks for agents, what they come to, and the policies by which they are carried out.
 
-The classes here are what callers write; `SpawnPolicy.limits` makes the engine's own `podium.plan.policy.Policy` of them,
-and the engine alone carries it out.
+The classes here are what callers write; `SpawnPolicy.limits` makes the engine's own `podium.plan.policy.Policy` of
+them, and the engine alone carries it out.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ class SpawnPolicy:
         timeouts = self.timeout_policy
         if task.timeout != DEFAULT_TIMEOUT:
             timeouts = timeouts.within(task.timeout)
-        if timeouts.longest <= 0:
+        if not timeouts.longest > 0:
             raise ValueError(f"timeout must be above 0 s, not {timeouts.longest:g} s")
         attempts = self.retry_policy.max_attempts if max_retries is None else max_retries + 1
         progressive = timeouts.mode == "progressive"

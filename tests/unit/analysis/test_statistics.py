@@ -107,13 +107,13 @@ def test_any_names_have_an_order_that_does_not_depend_on_where_they_came_from(na
     assert sorted(found[0]) == sorted(names)
 
 
-def test_the_worst_margin_is_the_smallest_of_all_criteria_and_runs():
+def test_the_worst_margins_are_the_smallest_of_all_runs_each_criterion_for_itself():
     steps = [step(output=margins(4.0, None)), step(output=margins(9.0, -2)), step(output="text"), step()]
-    assert case(steps).worst_margin == -2.0
+    assert case(steps).worst_margins == {"c0": 4.0, "c1": -2.0}
 
 
-def test_a_case_without_margins_has_no_worst_margin():
-    assert case([step(output=margins(None)), step(output={"criteria": 3})]).worst_margin is None
+def test_a_case_without_margins_has_no_worst_margins():
+    assert case([step(output=margins(None)), step(output={"criteria": 3})]).worst_margins == {}
 
 
 def test_the_longest_cases_come_longest_first():

@@ -19,7 +19,7 @@ from podium.session import Session
 @format_option("text", "json")
 @known_store_option
 def command(*, limit: int, name: str | None, format_: str, store: Path | None) -> int:
-    """Pass rates, durations, margins and flaky cases over the latest runs."""
+    """Pass rates, durations and flaky cases over the latest runs."""
     with Session.open(store) as session:
         runs = session.store.runs(limit, name=name)
         steps = [step for row in runs for step in session.store.steps(row.id)]
@@ -36,9 +36,9 @@ def command(*, limit: int, name: str | None, format_: str, store: Path | None) -
         click.echo(f"flaky  {', '.join(found.flaky)}")
     click.echo("")
     print_table(
-        ("CASE", "RUNS ", "PASSED ", "LAST", "MEDIAN S ", "P95 S ", "WORST MARGIN "),
+        ("CASE", "RUNS ", "PASSED ", "LAST", "MEDIAN S ", "P95 S "),
         (
-            (case.name, case.runs, case.passed, case.last_outcome, case.median_s, case.p95_s, case.worst_margin)
+            (case.name, case.runs, case.passed, case.last_outcome, case.median_s, case.p95_s)
             for case in found.by_case
         ),
     )
