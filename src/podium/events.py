@@ -4,7 +4,7 @@ An event is a fact, written once to the journal and never changed. Grammar of a 
 
     run      = RunStarted item* RunFinished (RunResumed item* RunFinished)*
     item     = RunResumed | CancelRequested | SignalReceived | CompensationStarted | an event of a step
-    step     = attempt* [[FallbackTaken] AttemptScheduled attempt+]* [ItemsFound] StepFinished
+    step     = [CacheChecked] attempt* [[FallbackTaken] AttemptScheduled attempt+]* [ItemsFound] StepFinished
     attempt  = AttemptStarted AttemptProgressed* [AttemptStopping] (AttemptFinished | AttemptLost) | AttemptRefused
     late     = LateResult                    (any time after the attempt was superseded)
 
@@ -160,6 +160,24 @@ class CircuitChanged(Event, tag="circuit_changed", frozen=True):
 
     target: str
     state: Literal["open", "half_open", "closed"]
+
+
+class CacheChecked(Event, tag="cache_checked", frozen=True):
+    """It was looked up whether an identical step has passed before; if so, its result is taken.
+
+    Attributes:
+        step: Step name.
+        digest: Of what was to be done: kind of work and payload.
+        hit: Whether there is such a result.
+        run: The run it is of.
+        source: The step it is of.
+    """
+
+    step: str
+    digest: str
+    hit: bool
+    run: str = ""
+    source: str = ""
 
 
 class FallbackTaken(Event, tag="fallback_taken", frozen=True):
@@ -329,7 +347,7 @@ class StepFinished(Event, tag="step_finished", frozen=True):
         attempts: How many attempts were started.
         reason: Why it was skipped or cancelled, in words.
         omitted: It was skipped by a condition of its own, so that needs on it count as met.
-        output: What it came to, if it was done item by item.
+        output: What it came to, if it was done item by item or its result was known.
     """
 
     step: str
@@ -364,6 +382,7 @@ AnyEvent = (
     | AttemptStarted
     | AttemptRefused
     | CircuitChanged
+    | CacheChecked
     | FallbackTaken
     | ItemsFound
     | SignalReceived

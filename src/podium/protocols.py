@@ -185,6 +185,28 @@ class Circuits(Protocol):
         ...
 
 
+class KnownResult(msgspec.Struct, frozen=True):
+    """What an identical step came to before.
+
+    Attributes:
+        run: Run id.
+        step: Step name.
+        output: Its output.
+    """
+
+    run: str
+    step: str
+    output: Any
+
+
+class Results(Protocol):
+    """Knows the results of steps that passed and whose policy says that they may be taken again."""
+
+    def known_result(self, digest: str) -> KnownResult | None:
+        """Return the newest result of what has this digest."""
+        ...
+
+
 class Sink(Protocol):
     """Consumes events after they are durable. One that raises is dropped with a warning; the run goes on."""
 

@@ -289,6 +289,7 @@ class Session:
                 parent=parent,
                 expressions=Cel(),
                 circuits=self.store,
+                results=self.store,
             )
             interrupts.bind(
                 lambda why, count: dispatcher.cancel(who="user", why=why, force=count > 1, compensate=count < _KILLS)

@@ -43,6 +43,7 @@ from podium.events import (
     AttemptProgressed,
     AttemptStarted,
     AttemptStopping,
+    CacheChecked,
     CancelRequested,
     Failure,
     LateResult,
@@ -65,8 +66,10 @@ from podium.protocols import (
     Progressed,
     Record,
     Report,
+    Results,
     Sink,
     Work,
+    content_digest,
 )
 
 _log = logging.getLogger("podium.engine")
@@ -110,6 +113,7 @@ class Dispatcher:
         expressions: The language of expressions, if the plan has any.
         circuits: Where the circuits of targets are kept, if the plan has breakers.
         shared_slots: Slots the run shares with others, besides its own.
+        results: Where results of identical steps are known, for steps that may take them.
 
     Raises:
         PlanError: A step's kind of work has no executor (P206), or something it needs is not given (P209).
@@ -132,7 +136,9 @@ class Dispatcher:
         expressions: Expressions | None = None,
         circuits: Circuits | None = None,
         shared_slots: SharedSlots | None = None,
+        results: Results | None = None,
     ) -> None:
+        self._results = results
         self._run = run
         self._plan = plan
         self._clock = clock
@@ -337,6 +343,8 @@ class Dispatcher:
             self._scheduler.release(state.index)
             self._steps.decide(state)
             return
+        if state.step.policy.cache and not state.attempts and self._take_known_result(state, payload):
+            return
         now = self._clock.monotonic()
         running = self._note_start(state, now)
         self._watch(running)
@@ -355,6 +363,22 @@ class Dispatcher:
 
     def _payload(self, state: StepState) -> Any:
         return state.work.payload if self._scopes is None else self._scopes.payload(state, state.work)
+
+    def _take_known_result(self, state: StepState, payload: Any) -> bool:
+        """Finish a step with the result of an identical one, if one passed before."""
+        digest = content_digest(msgspec.json.encode([state.work.kind, payload], order="sorted"))
+        known = None if self._results is None else self._results.known_result(digest)
+        at_us, name = self._clock.wall_us(), state.step.name
+        if known is None:
+            self._recorder.emit(CacheChecked(at_us=at_us, step=name, digest=digest, hit=False))
+            return False
+        self._recorder.emit(
+            CacheChecked(at_us=at_us, step=name, digest=digest, hit=True, run=known.run, source=known.step)
+        )
+        self._scheduler.release(state.index)
+        reason = f"as `{known.step}` of run {known.run}"
+        self._steps.finish(state, "passed", reason, output=known.output)
+        return True
 
     def _note_start(self, state: StepState, now: float) -> Running:
         token = self._recorder.position

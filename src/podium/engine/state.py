@@ -370,7 +370,7 @@ class RunState:
         state.outcome = event.outcome
         state.omitted = event.omitted
         state.reason = event.reason
-        if state.children is not None:
+        if event.output is not None and self._keeps_outputs:
             state.output = event.output
         self._finished_steps += 1
         state.finished_as = self._finished_steps

@@ -227,6 +227,7 @@ class Conductor:
                 engine=f"{socket.gethostname()}:{ownership.identity()}",
                 expressions=Cel(),
                 circuits=self._store,
+                results=self._store,
                 shared_slots=self._slots,
             )
             self._dispatchers[run] = dispatcher

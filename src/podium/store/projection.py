@@ -8,7 +8,16 @@ from typing import Any
 
 import msgspec
 
-from podium.events import AnyEvent, AttemptFinished, Event, RunFinished, RunResumed, RunStarted, StepFinished
+from podium.events import (
+    AnyEvent,
+    AttemptFinished,
+    CacheChecked,
+    Event,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StepFinished,
+)
 
 _INSERT_RUN = """
 INSERT INTO run (key, id, work, name, parent, definition, steps, slots, seed, options, engine, started_us)
@@ -40,6 +49,9 @@ ON CONFLICT (run, name) DO UPDATE SET
 """
 
 
+_LOOK_UP = "INSERT OR REPLACE INTO lookup (run, step, digest, hit) VALUES (?, ?, ?, ?)"
+
+
 class Projection:
     """Writes the read models of one run's events inside the caller's transaction.
 
@@ -59,6 +71,7 @@ class Projection:
             RunResumed: self._run_resumed,
             RunFinished: self._run_finished,
             AttemptFinished: self._attempt_finished,
+            CacheChecked: self._cache_checked,
             StepFinished: self._step_finished,
         }
 
@@ -112,6 +125,9 @@ class Projection:
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         self._results[event.step] = (event.duration, self._seq, event.at_us)
+
+    def _cache_checked(self, event: CacheChecked) -> None:
+        self._connection.execute(_LOOK_UP, (self._key, event.step, event.digest, event.hit))
 
     def _step_finished(self, event: StepFinished) -> None:
         own = self._seq if event.output is not None else None

@@ -15,7 +15,7 @@ from podium.errors import StoreError, UsageError
 from podium.events import AnyEvent, AttemptFinished, Failure, StepFinished, decode, encode
 from podium.history import RunRow, StepRow
 from podium.messages import Cancel, Message, Signal
-from podium.protocols import Circuit, Record
+from podium.protocols import Circuit, KnownResult, Record
 from podium.store.database import Durability, connect, roll_back, transaction
 from podium.store.location import locate
 from podium.store.projection import Projection
@@ -253,6 +253,19 @@ class Store:
         rows = self._connection.execute("SELECT target, circuit FROM circuit ORDER BY target")
         return {target: msgspec.json.decode(text, type=Circuit) for target, text in rows}
 
+    def known_result(self, digest: str) -> KnownResult | None:
+        """Return the newest result of a step that passed and had this digest."""
+        row = self._connection.execute(
+            f"{_STEPS} JOIN lookup ON lookup.run = step.run AND lookup.step = step.name "
+            "WHERE lookup.digest = ? AND NOT lookup.hit AND step.outcome = 'passed' "
+            "ORDER BY step.finished_us DESC LIMIT 1",
+            (digest,),
+        ).fetchone()
+        if row is None:
+            return None
+        step = _step_row(row)
+        return KnownResult(step.run, step.name, step.output)
+
     def send(self, run: str, content: Cancel | Signal) -> None:
         """Tell a run something; it takes it in when it runs.
 
@@ -318,6 +331,7 @@ class Store:
         """
         try:
             with transaction(self._connection):
+                self._connection.execute("DELETE FROM lookup")
                 self._connection.execute("DELETE FROM step")
                 self._connection.execute("DELETE FROM run")
                 keys = self._connection.execute("SELECT key, id FROM run_key ORDER BY key").fetchall()
@@ -331,7 +345,13 @@ class Store:
             key = self._key(run)
             del self._keys[run]
             self._connection.execute("DELETE FROM message WHERE run = ?", (run,))
-            for table, column in (("step", "run"), ("journal", "run"), ("run", "key"), ("run_key", "key")):
+            for table, column in (
+                ("lookup", "run"),
+                ("step", "run"),
+                ("journal", "run"),
+                ("run", "key"),
+                ("run_key", "key"),
+            ):
                 self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
         if runs:
             self._drop_unused_blobs()

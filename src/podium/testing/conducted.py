@@ -10,7 +10,7 @@ from podium.engine import Dispatcher, RunSummary
 from podium.events import AnyEvent, Event, StepFinished
 from podium.executors.inline import InlineExecutor
 from podium.plan.graph import Plan, Step
-from podium.protocols import Circuits, Expressions, Finished
+from podium.protocols import Circuits, Expressions, Finished, Results
 from podium.testing.circuits import MemoryCircuits
 from podium.testing.clock import VirtualClock
 from podium.testing.executors import Act, ScriptedExecutor
@@ -29,6 +29,7 @@ class Conducted:
         journal: To go on with.
         circuits: Those of other runs.
         expressions: The language of expressions.
+        results: What is known of identical steps.
         at: What is to be done with the dispatcher at which virtual second.
         epoch_us: Time of day at virtual second 0 [us since the Unix epoch].
         plan: Other attributes of the plan; 4 slots by default.
@@ -51,6 +52,7 @@ class Conducted:
         journal: MemoryJournal | None = None,
         circuits: Circuits | None = None,
         expressions: Expressions | None = None,
+        results: Results | None = None,
         at: Iterable[tuple[float, Callable[[Dispatcher], None]]] = (),
         epoch_us: int = _EPOCH_US,
         **plan: Any,
@@ -66,6 +68,7 @@ class Conducted:
             clock=self.clock,
             circuits=circuits or MemoryCircuits(),
             expressions=expressions,
+            results=results,
         )
         for moment, action in at:
             self.clock.call_later(moment, _bound(action, self.dispatcher))

@@ -9,6 +9,7 @@ from podium.events import (
     AttemptScheduled,
     AttemptStarted,
     AttemptStopping,
+    CacheChecked,
     CircuitChanged,
     Failure,
     FallbackTaken,
@@ -16,7 +17,7 @@ from podium.events import (
 )
 from podium.plan.graph import Need, Plan, Step
 from podium.plan.policy import Breaker, Fallback, Group, Policy, Retry, RetryRule
-from podium.protocols import Circuit, Finished, Work
+from podium.protocols import Circuit, Finished, KnownResult, Work
 from podium.testing.circuits import MemoryCircuits
 from podium.testing.conducted import Conducted
 from podium.testing.executors import Act, hanging, passing
@@ -288,3 +289,45 @@ def test_a_run_with_retries_breaker_and_fallback_goes_on_from_every_place_in_its
         assert again.outcomes["a"] == "passed"
         assert isinstance(again.events[-1], RunFinished)
         assert sum(event.outcome == "passed" and event.step == "a" for event in again.of(AttemptFinished)) == 1
+
+
+# Known results
+
+
+class Known:
+    """Knows one result, by whatever digest."""
+
+    def __init__(self, result=None):
+        self.result = result
+        self.asked = []
+
+    def known_result(self, digest):
+        self.asked.append(digest)
+        return self.result
+
+
+CACHED = Policy(cache=True)
+
+
+def test_the_result_of_an_identical_step_is_taken_without_an_attempt():
+    known = Known(KnownResult("run0", "b", {"x": 1}))
+    run = Conducted([step("a", policy=CACHED)], results=known).run()
+    assert run.outcomes == {"a": "passed"}
+    assert run.reasons == {"a": "as `b` of run run0"}
+    assert run.executor.started == []
+    assert [(event.hit, event.run, event.source) for event in run.of(CacheChecked)] == [(True, "run0", "b")]
+
+
+def test_without_such_a_result_the_work_is_done_and_the_miss_recorded():
+    run = Conducted([step("a", policy=CACHED), step("b")], results=Known()).run()
+    assert run.outcomes == {"a": "passed", "b": "passed"}
+    assert [(event.step, event.hit) for event in run.of(CacheChecked)] == [("a", False)]
+
+
+def test_what_is_identical_has_the_same_digest():
+    digests = []
+    for payload in ({"x": 1, "y": [2]}, {"y": [2], "x": 1}, {"x": 1, "y": [3]}):
+        known = Known()
+        Conducted([step("a", policy=CACHED, payload=payload)], results=known).run()
+        digests += known.asked
+    assert digests[0] == digests[1] != digests[2]
