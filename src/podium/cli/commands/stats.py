@@ -6,20 +6,30 @@ from pathlib import Path
 
 import click
 
+from podium.analysis.bottlenecks import bottlenecks
 from podium.analysis.statistics import summarise
+from podium.analysis.workflows import workflow_statistics
 from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json, print_table, say
-from podium.cli.words import counts_in_words, no_runs
+from podium.cli.words import counts_in_words, no_runs, numbered
+from podium.errors import UsageError
 from podium.session import Session
+from podium.sinks.lines import how_long
+from podium.sinks.tally import short_id
 
 
 @click.command("stats")
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Over how many runs.")
 @click.option("--name", help="Only runs of this name.")
+@click.option("--workflow", metavar="NAME", help="Rates of one workflow, and where the time of its last run went.")
 @format_option("text", "json")
 @known_store_option
-def command(*, limit: int, name: str | None, format_: str, store: Path | None) -> int:
+def command(*, limit: int, name: str | None, workflow: str | None, format_: str, store: Path | None) -> int:
     """Pass rates, durations and flaky cases over the latest runs."""
+    if workflow is not None:
+        if name is not None:
+            raise UsageError("--name and --workflow exclude each other", hint="leave out one of them")
+        return _show_workflow(workflow, limit, format_, store)
     with Session.open(store) as session:
         runs = session.store.runs(limit, name=name)
         steps = [step for row in runs for step in session.store.steps(row.id)]
@@ -37,9 +47,55 @@ def command(*, limit: int, name: str | None, format_: str, store: Path | None) -
     click.echo("")
     print_table(
         ("CASE", "RUNS ", "PASSED ", "LAST", "MEDIAN S ", "P95 S "),
-        (
-            (case.name, case.runs, case.passed, case.last_outcome, case.median_s, case.p95_s)
-            for case in found.by_case
-        ),
+        ((case.name, case.runs, case.passed, case.last_outcome, case.median_s, case.p95_s) for case in found.by_case),
     )
     return 0
+
+
+def _show_workflow(name: str, limit: int, format_: str, store: Path | None) -> int:
+    with Session.open(store) as session:
+        runs = session.store.runs(limit, work="workflow", name=name)
+        if not runs:
+            say(no_runs(name))
+            return 0
+        steps = {row.id: session.store.steps(row.id) for row in runs}
+        last = next((row for row in runs if row.outcome == "passed"), runs[0])
+        earlier = [step for row in runs if row.started_us < last.started_us for step in steps[row.id]]
+        times = bottlenecks(session.plan_of(last.id), session.store.read(last.id), earlier)
+    found = workflow_statistics(name, runs, [step for row in runs for step in steps[row.id]])
+    if format_ == "json":
+        print_json({"statistics": found, "run": last.id, "bottlenecks": times})
+        return 0
+    click.echo(f"workflow  {name}")
+    click.echo(
+        f"runs      {found.runs}  {_percent(found.success_rate)} passed, {_percent(found.compensation_rate)} undone"
+    )
+    click.echo(f"steps     {_percent(found.retry_rate)} tried again")
+    if found.mean_s is not None and found.p95_s is not None:
+        click.echo(f"took      {how_long(found.mean_s)} on average, p95 {how_long(found.p95_s)}, of those that passed")
+    if found.compensation_failures:
+        click.echo(f"warning   {numbered(found.compensation_failures, 'run')} could not be undone completely")
+    click.echo(f"\nrun {short_id(last.id)}: {how_long(times.duration_s)}, of which {how_long(times.critical_s)} on the")
+    click.echo(f"critical path {' -> '.join(times.critical_path)}\n")
+    print_table(
+        ("STEP", "RAN ", "WAITED ", "SLACK ", "SHARE ", "MEAN BEFORE ", "P95 "),
+        (
+            (
+                step.times.name,
+                how_long(step.times.running_s),
+                how_long(step.times.waiting_s),
+                how_long(step.slack_s),
+                f"{100 * step.share:.0f} %" if step.is_critical else None,
+                None if step.mean_s is None else how_long(step.mean_s),
+                None if step.p95_s is None else how_long(step.p95_s),
+            )
+            for step in times.steps
+        ),
+    )
+    for suggestion in times.suggestions:
+        click.echo(f"\n{suggestion}")
+    return 0
+
+
+def _percent(rate: float | None) -> str:
+    return "-" if rate is None else f"{100 * rate:.1f} %"
