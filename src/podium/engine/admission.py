@@ -21,16 +21,17 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 def left_out(state: StepState, run: RunState) -> LeftOut | None:
     """Return why a step does not start although all its needs are done, or None if it starts."""
+    trigger = state.step.trigger
+    if trigger == "passed" and state.role != "teardown":
+        for wanted in state.step.needs:
+            need = run.steps[wanted.step]
+            if wanted.until == "passed" and not need.is_met:
+                return LeftOut(f"`{wanted.step}` {need.outcome}", omitted=False)
+        return None
     needs = [run.steps[need.step] for need in state.step.needs]
     if state.role == "teardown":
         begun = not needs or any(need.attempts or need.children for need in needs)
         return None if begun else LeftOut("nothing it needs was begun", omitted=True)
-    trigger = state.step.trigger
-    if trigger == "passed":
-        for need, wanted in zip(needs, state.step.needs, strict=True):
-            if wanted.until == "passed" and not need.is_met:
-                return LeftOut(f"`{wanted.step}` {need.outcome}", omitted=False)
-        return None
     failed = sum(need.outcome in FAILED for need in needs)
     holds = {
         "done": True,

@@ -40,6 +40,12 @@ class Running:
         self.stopping: StopReason | None = None
         self.forced = False
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it may become overdue."""
+        policy = self.state.step.policy
+        return policy.timeout is not None or policy.silence_timeout is not None or self.state.due_at is not None
+
     def overdue(self, now: float) -> tuple[StopReason | None, float | None]:
         """Return which limit of an attempt has passed, else when to look again, None if there is no limit [s]."""
         policy = self.state.step.policy

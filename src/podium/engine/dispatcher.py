@@ -339,7 +339,7 @@ class Dispatcher:
             self._scheduler.release(state.index)
             self._steps.finish(state, "errored", str(error))
             return
-        if not self._breakers.admits(state):
+        if state.breaker is not None and not self._breakers.admits(state):
             self._scheduler.release(state.index)
             self._steps.decide(state)
             return
@@ -347,8 +347,10 @@ class Dispatcher:
             return
         now = self._clock.monotonic()
         running = self._note_start(state, now)
-        self._watch(running)
-        self._keep_pace(state.step.group, now)
+        if running.is_limited:
+            self._watch(running)
+        if state.step.group:
+            self._keep_pace(state.step.group, now)
         attempt = Attempt(
             run=self._run,
             step=state.step.name,
@@ -395,11 +397,10 @@ class Dispatcher:
         return running
 
     def _keep_pace(self, group: str, now: float) -> None:
-        if group:
-            allowed = self._paces[group].started(now)
-            if allowed is not None:
-                self._scheduler.pause(group)
-                self._timers.at(allowed, lambda: self._scheduler.resume(group))
+        allowed = self._paces[group].started(now)
+        if allowed is not None:
+            self._scheduler.pause(group)
+            self._timers.at(allowed, lambda: self._scheduler.resume(group))
 
     def _watch(self, running: Running) -> None:
         """End the attempt when it is overdue; look again when it may be."""
