@@ -24,7 +24,7 @@ PERMANENT_TYPES = frozenset(("auth_error", "forbidden", "invalid_model", "invali
 _FAST_FAIL_WINDOW = 10.0
 _TYPES_KEPT = 10
 _SHORTEST_SPAN = 1.0
-_ADHOC = re.compile(r"(?<![a-z0-9])(?:ad-?hoc|generated|dynamic|inferred)(?![a-z0-9])")
+_ADHOC = re.compile(r"(?<![a-z0-9])(?:ad[-_]?hoc|generated|dynamic|inferred)(?![a-z0-9])")
 _PART_OF_A_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 

@@ -83,7 +83,7 @@ class How:
 
 def names_of(tasks: Sequence[SpawnTask]) -> list[str]:
     """Return the names of the steps: number and digest of the prompt, so that what is known of one helps no other."""
-    return [f"{n}-{content_digest(_encoded(task.prompt))[:8]}" for n, task in enumerate(tasks, 1)]
+    return [f"{n}-{content_digest(task.prompt.encode())[:8]}" for n, task in enumerate(tasks, 1)]
 
 
 def plan_spawn(
@@ -98,7 +98,7 @@ def plan_spawn(
         ids: What each task is called where another one is told of it.
 
     Raises:
-        ValueError: A policy or a timeout is wrong, or the tasks need each other in a circle.
+        ValueError: A policy, a timeout or a prompt is wrong, or the tasks need each other in a circle.
     """
     names = names_of(tasks)
     limits = [how.policy_of(task).limits(task, how.max_retries) for task in tasks]
@@ -197,7 +197,3 @@ def _dependency(id_: str, step: str) -> dict[str, str]:
         "id": id_.replace("${", "$${"),
         **{key: f'${{steps["{step}"].{key}}}' for key in ("outcome", "output", "error")},
     }
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")

@@ -70,7 +70,7 @@ class Running:
         if policy.timeout is None:
             return None
         end = self.started_at + policy.timeout
-        if policy.extend_to is not None:
+        if policy.extend_to is not None and self.active_at > self.started_at:
             end = max(end, min(self.started_at + policy.extend_to, self.active_at + policy.active_within))
         return end
 

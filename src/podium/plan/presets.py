@@ -18,9 +18,7 @@ PRESETS: dict[str, Policy] = {
     "default": Policy(timeout=60.0, extend_to=300.0, active_within=10.0, silence_timeout=30.0, retry=_retry(3)),
     "production": Policy(timeout=120.0, extend_to=600.0, active_within=15.0, retry=_retry(3, 2.0, 120.0)),
     "fast_fail": Policy(timeout=60.0, silence_timeout=15.0, retry=_retry(1)),
-    "patient": Policy(
-        timeout=120.0, extend_to=600.0, active_within=10.0, silence_timeout=120.0, retry=_retry(2, 2.0, 30.0)
-    ),
+    "patient": Policy(timeout=120.0, extend_to=600.0, active_within=10.0, retry=_retry(2, 2.0, 30.0)),
     "development": Policy(timeout=1800.0, retry=_retry(1)),
     "test": Policy(timeout=30.0, silence_timeout=10.0, retry=_retry(1)),
 }

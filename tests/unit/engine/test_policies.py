@@ -49,6 +49,12 @@ def test_a_silent_attempt_does_not_outlive_its_first_limit_although_it_may_be_ex
     assert run.summary.duration == pytest.approx(5.1)
 
 
+def test_the_start_of_an_attempt_is_no_sign_of_life():
+    policy = Policy(timeout=5.0, extend_to=60.0, active_within=30.0)
+    run = Conducted([step("a", policy=policy)], {"a": [Act(20.0)]}).run()
+    assert run.summary.duration == pytest.approx(5.1)
+
+
 def test_an_active_attempt_goes_on_beyond_its_first_limit():
     policy = Policy(timeout=5.0, extend_to=20.0, active_within=2.0)
     run = Conducted([step("a", policy=policy)], {"a": [Act(19.0, progress_every=1.5)]}).run()
