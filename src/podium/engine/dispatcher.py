@@ -301,15 +301,23 @@ class Dispatcher:
         while self._requests:
             self._requests.popleft()()
         self._timers.fire()
-        self._steps.admit_unblocked()
-        if not self._state.left["step"]:
-            self._steps.turn_back()
-        for index in () if self._suspended else self._scheduler.picks():
-            self._start_attempt(self._state.ordered[index])
+        self._begin_what_may()
         if not self._state.unfinished and not self._running and self._state.finished is None:
             self._finish_run()
         self._recorder.commit()
         self._carry_out()
+
+    def _begin_what_may(self) -> None:
+        """Start attempts until no step that ends without one lets further steps begin."""
+        while True:
+            self._steps.admit_unblocked()
+            if not self._state.left["step"]:
+                self._steps.turn_back()
+            left = self._state.unfinished
+            for index in () if self._suspended else self._scheduler.picks():
+                self._start_attempt(self._state.ordered[index])
+            if self._state.unfinished == left:
+                return
 
     def _carry_out(self) -> None:
         starts, self._starts = self._starts, []

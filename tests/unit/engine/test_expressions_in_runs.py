@@ -63,6 +63,21 @@ def test_a_payload_without_a_value_is_an_error_without_an_attempt():
     assert run.of(AttemptStarted) == []
 
 
+def test_what_comes_after_a_step_that_ended_without_an_attempt_is_decided_at_once():
+    steps = [step("a", payload="${inputs.nothing}"), step("b", "a"), step("c", "a", trigger="one_failed")]
+    run = conduct(steps, inputs={}).run()
+    assert run.outcomes == {"a": "errored", "b": "skipped", "c": "passed"}
+
+
+def test_a_last_step_that_ends_without_an_attempt_is_followed_by_compensation_and_teardown():
+    undo = Compensation(Work("scripted"))
+    down = Step("down", Work("scripted"), (Need("a", "done"),), trigger="done", role="teardown")
+    steps = [step("a", compensation=undo), step("b", "a", payload="${inputs.nothing}"), down]
+    run = conduct(steps, inputs={}).run()
+    assert run.outcomes == {"a": "passed", "b": "errored", "a~undo": "passed", "down": "passed"}
+    assert run.summary.outcome == "compensated"
+
+
 @pytest.mark.parametrize(
     ("trigger", "outcomes", "starts"),
     [

@@ -139,7 +139,7 @@ def test_the_presets_are_as_documented():
         "default": (60, 300, 30, 3),
         "production": (120, 600, None, 3),
         "fast_fail": (60, None, 15, 1),
-        "patient": (120, 600, 120, 2),
+        "patient": (120, 600, None, 2),
         "development": (1800, None, None, 1),
         "test": (30, None, 10, 1),
     }
