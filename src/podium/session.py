@@ -131,7 +131,15 @@ class Session:
             functions=functions,
         )
 
-    def resume(self, run: str | None = None, *, sinks: Sequence[Sink] = (), take_over: bool = False) -> RunSummary:
+    def resume(
+        self,
+        run: str | None = None,
+        *,
+        sinks: Sequence[Sink] = (),
+        take_over: bool = False,
+        interrupts: Interrupts | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> RunSummary:
         """Continue a run whose process died or that was cancelled; nothing that passed runs again.
 
         Sinks see the whole record of the run: first what is there, then what is added.
@@ -141,6 +149,8 @@ class Session:
             sinks: Who is shown what happens; closed at the end.
             take_over: Continue even if the run seems to be running in another process, such as one on a machine that
                 is gone; should that process live after all, one of the two ends with E511.
+            interrupts: Through which other threads may interrupt the run.
+            functions: Functions of this process that steps of kind `local` call, by name.
 
         Raises:
             NothingSelectedError: No run is named, and none can be resumed.
@@ -161,7 +171,14 @@ class Session:
             )
         records = list(self.store.read(row.id))
         shown = _show(sinks, row.id, records)
-        return self._conduct(row.id, self.plan_of(row.id), shown, lambda dispatcher: dispatcher.resume(records))
+        return self._conduct(
+            row.id,
+            self.plan_of(row.id),
+            shown,
+            lambda dispatcher: dispatcher.resume(records),
+            interrupts=interrupts,
+            functions=functions,
+        )
 
     def rerun(self, run: str, *, only: Collection[str] = (), sinks: Sequence[Sink] = ()) -> RunSummary:
         """Run what did not pass in an earlier run as a new run, which knows its parent.

@@ -30,7 +30,7 @@ class _Worker:
 class LoadBalancer:
     """Assigns workflows to workers, each to the one with the least load for its capacity.
 
-    Workflows stay where they are; when one is completed, the next go where there is room.
+    Workflows stay where they are until `rebalance`; when one is completed, the next go where there is room.
 
     Args:
         workers: Names of workers, or name to capacity: how many workflows it takes at once; None: no limit.
@@ -92,6 +92,27 @@ class LoadBalancer:
         loads = [self._relative(worker) for worker in self._workers.values() if worker.is_healthy]
         mean = sum(loads) / len(loads) if loads else 0.0
         return not mean or all(abs(load - mean) <= threshold * mean + 1e-12 for load in loads)
+
+    def rebalance(self) -> dict[str, str]:
+        """Move workflows from the fullest to the emptiest worker while that brings them closer.
+
+        Returns:
+            Each workflow that moved, with its new worker.
+        """
+        moved: dict[str, str] = {}
+        while True:
+            able = {name: self._relative(worker) for name, worker in self._workers.items() if worker.is_healthy}
+            if not able:
+                return moved
+            fullest, emptiest = max(able, key=lambda name: able[name]), min(able, key=lambda name: able[name])
+            target = self._workers[emptiest]
+            after = able[emptiest] + self._share(target)
+            if not target.room or after >= able[fullest]:
+                return moved
+            workflow = next(one for one, at in reversed(self._assigned.items()) if at == fullest)
+            self._workers[fullest].load -= 1
+            target.load += 1
+            moved[workflow] = self._assigned[workflow] = emptiest
 
     def add_worker(self, name: str, capacity: int | None = None) -> None:
         """Take in a worker.
@@ -156,8 +177,12 @@ class LoadBalancer:
 
     def _relative(self, worker: _Worker) -> float:
         """Return load by capacity; a worker without a limit counts as the largest of the others."""
+        return worker.load * self._share(worker)
+
+    def _share(self, worker: _Worker) -> float:
+        """Return what one workflow adds to the load."""
         largest = max((one.capacity for one in self._workers.values() if one.capacity is not None), default=1)
-        return worker.load / (worker.capacity or largest)
+        return 1 / (worker.capacity or largest)
 
     def _least_loaded(self, workflow_id: str) -> str:
         able = [name for name, worker in self._workers.items() if worker.room]

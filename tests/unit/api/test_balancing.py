@@ -118,3 +118,28 @@ def test_loads_always_are_the_number_of_workflows(changes):
             there.pop(n, None)
     loads = balancer.get_load_distribution()
     assert {name: list(there.values()).count(name) for name in loads} == loads
+
+
+def test_rebalancing_moves_as_little_as_makes_the_workers_even():
+    balancer = LoadBalancer(["a", "b"])
+    for number in range(6):
+        balancer.assign_workflow(f"w{number}")
+    for number in (0, 2, 4):
+        balancer.complete_workflow(f"w{number}")
+    assert balancer.get_load_distribution() == {"a": 0, "b": 3}
+    moved = balancer.rebalance()
+    assert moved == {"w5": "a"}
+    assert balancer.get_load_distribution() == {"a": 1, "b": 2}
+    assert balancer.assign_workflow("w5") == "a"
+    assert balancer.rebalance() == {}
+
+
+def test_rebalancing_goes_by_capacity_and_leaves_the_unhealthy_alone():
+    balancer = LoadBalancer({"small": 2, "large": 8})
+    balancer.mark_unhealthy("large")
+    balancer.assign_workflow("x")
+    balancer.assign_workflow("y")
+    assert balancer.rebalance() == {}
+    balancer.mark_healthy("large")
+    assert balancer.rebalance() == {"y": "large", "x": "large"}
+    assert balancer.get_load_distribution() == {"small": 0, "large": 2}
