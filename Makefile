@@ -47,7 +47,8 @@ check: setup
 
 bench:
 	$(PYTHON) -m venv .venvs/bench
-	.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check -e . simpy dask distributed ray
+	.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check -e . --group bench
 	.venvs/bench/bin/python -m bench --json bench/results.json
 
 lock:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = ("simpy", "dask", "distributed", "ray")
+PEERS = ("simpy", "dask", "distributed", "ray", "dbos", "prefect", "luigi", "parsl", "wfcommons")
 
 Row = dict[str, Any]
 
@@ -81,9 +81,19 @@ def machine() -> Row:
         "cpu": _cpu_model(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "podium": importlib.metadata.version("podium") if importlib.util.find_spec("podium") else None,
-        "peers": {name: None if absent(name) else importlib.metadata.version(name) for name in PEERS},
+        "podium": _version("podium"),
+        "peers": {name: _version(name) for name in PEERS},
     }
+
+
+def _version(name: str) -> str | None:
+    """Return the version of what is installed; `podium` may also be imported from its sources."""
+    if absent(name):
+        return None
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "from sources"
 
 
 def _cpu_model() -> str:
