@@ -75,9 +75,11 @@ class RunResumed(Event, tag="run_resumed", frozen=True):
 
     Attributes:
         engine: Identity of the new owner, `host:pid:start`.
+        reopens: If the run was cancelled: its cancelled steps are pending again. Otherwise it goes on to end.
     """
 
     engine: str
+    reopens: bool = True
 
 
 class CancelRequested(Event, tag="cancel_requested", frozen=True):

@@ -175,7 +175,7 @@ class Session:
             row.id,
             self.plan_of(row.id),
             shown,
-            lambda dispatcher: dispatcher.resume(records),
+            lambda dispatcher: dispatcher.resume(records, self.store.messages(row.id)),
             interrupts=interrupts,
             functions=functions,
         )
@@ -241,7 +241,7 @@ class Session:
         return msgspec.json.decode(self.store.blob(self.store.run(run).definition), type=Plan)
 
     def _newest_resumable(self, *, take_over: bool) -> RunRow:
-        rows = [row for row in self.store.runs() if _is_resumable(row)]
+        rows = [row for row in self.store.runs() if _is_resumable(row) and (row.engine or row.outcome)]
         for row in rows:
             if take_over or not self.is_running(row):
                 return row
@@ -365,7 +365,7 @@ def _memory_limit(plan: Plan) -> int:
 
 
 def _exit_code(summary: EngineSummary, *, interrupted: bool) -> ExitCode:
-    if interrupted and summary.outcome == "cancelled":
+    if interrupted and summary.outcome in ("cancelled", *_UNDONE):
         return ExitCode.INTERRUPTED
     return ExitCode.PASSED if summary.outcome == "passed" else ExitCode.FAILED
 

@@ -280,6 +280,21 @@ def test_nobody_tells_a_finished_or_unknown_run_anything(stage):
     conducted(conductor, body)
 
 
+def test_a_queued_run_that_somebody_else_has_taken_up_is_left_to_them(stage):
+    conductor = stage.conductor(limit=1)
+
+    async def body():
+        first, taken = conductor.submit(plan("a", "hold")), conductor.submit(plan("a"))
+        await until(lambda: stage.started)
+        stage.session.is_running = lambda row: row.id == taken
+        stage.let_all_go()
+        await until(lambda: stage.outcome(first) and not conductor.queued)
+        return taken
+
+    taken = conducted(conductor, body)
+    assert len(list(stage.session.store.read(taken))) == 1
+
+
 # Workers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Sequence
@@ -15,10 +16,11 @@ from podium.cli import options
 from podium.cli.options import Decorator
 from podium.cli.output import print_json, print_table, say
 from podium.cli.words import numbered
-from podium.errors import UsageError
+from podium.errors import NothingSelectedError, UsageError
 from podium.plan.graph import Plan
 
 _WORKFLOW = re.compile(rb"^(?:kind|\"kind\"|'kind')\s*:\s*[\"']?workflow\b", re.MULTILINE)
+_WORKFLOW_IN_BRACES = re.compile(rb"[{,\s][\"']?kind[\"']?\s*:\s*[\"']?workflow\b")
 _LOOKED_AT = 65_536
 _CAMPAIGN_ONLY = ("speed", "seeds", "assignments", "sweeps", "timeout", "attempts", "memory", "campaign_json")
 _CHECKLIST_ONLY = ("tick", "stagger", "policy", "tool", "no_fallback")
@@ -61,7 +63,9 @@ def _kind_of(path: Path) -> Kind:
         return "checklist"
     try:
         with path.open("rb") as file:
-            return "workflow" if _WORKFLOW.search(file.read(_LOOKED_AT)) else "campaign"
+            text = file.read(_LOOKED_AT).removeprefix(codecs.BOM_UTF8)
+        pattern = _WORKFLOW_IN_BRACES if text.lstrip().startswith(b"{") else _WORKFLOW
+        return "workflow" if pattern.search(text) else "campaign"
     except OSError:
         return "campaign"  # whose discovery says what is wrong
 
@@ -122,6 +126,8 @@ def planned_workflow(
             tool=asked["tool"],
             fallback=not asked["no_fallback"],
         )
+        if found.done and not found.plan.steps:
+            raise NothingSelectedError(f"all tasks in `{path}` are done", hint="untick one to do it again")
     for warning in found.warnings:
         say(warning.render())
     plan = found.plan

@@ -30,7 +30,7 @@ def left_out(state: StepState, run: RunState) -> LeftOut | None:
         return None
     needs = [run.steps[need.step] for need in state.step.needs]
     if state.role == "teardown":
-        begun = not needs or any(need.attempts or need.children for need in needs)
+        begun = not needs or any(need.was_begun for need in needs)
         return None if begun else LeftOut("nothing it needs was begun", omitted=True)
     failed = sum(need.outcome in FAILED for need in needs)
     holds = {

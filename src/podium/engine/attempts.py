@@ -51,9 +51,10 @@ class Running:
         policy = self.state.step.policy
         moments: list[float] = []
         if policy.silence_timeout is not None:
-            if now - self.active_at >= policy.silence_timeout:
+            silent_at = self.active_at + policy.silence_timeout
+            if now >= silent_at:
                 return "silence", None
-            moments.append(self.active_at + policy.silence_timeout)
+            moments.append(silent_at)
         due_at = self.state.due_at
         if due_at is not None:
             if now >= due_at:

@@ -31,7 +31,7 @@ def admit(circuit: Circuit, breaker: Breaker, now_us: int) -> tuple[Circuit, flo
     since = max(circuit.opened_us, circuit.probe_us)
     left = since + round(breaker.reset * _US) - now_us
     if left > 0:
-        return circuit, left / _US
+        return circuit, min(left / _US, breaker.reset)  # whatever the clock was set to
     return msgspec.structs.replace(circuit, probe_us=now_us), None
 
 

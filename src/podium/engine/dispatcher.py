@@ -26,7 +26,7 @@ import msgspec
 from podium.engine.announcing import definition_of, run_started
 from podium.engine.attempts import Running, StopReason, storable
 from podium.engine.circuits import Breakers
-from podium.engine.outcomes import run_outcome
+from podium.engine.outcomes import DEADLINE, run_outcome
 from podium.engine.pace import Pace
 from podium.engine.recorder import Recorder
 from podium.engine.scheduler import Scheduler
@@ -189,17 +189,23 @@ class Dispatcher:
         )
         return await self._loop()
 
-    async def resume(self, records: Iterable[Record]) -> RunSummary:
+    async def resume(self, records: Iterable[Record], messages: Iterable[Message] = ()) -> RunSummary:
         """Continue the run from its journal: nothing that passed runs again, what was running is a new attempt.
 
         Args:
             records: The whole journal of the run.
+            messages: What the run was told; what it has taken in already changes nothing.
         """
         self._recorder.replay(records)
-        self._last_delivered = self._state.last_message
-        self._recorder.emit(RunResumed(at_us=self._clock.wall_us(), engine=self._engine))
+        self._last_delivered = max(self._last_delivered, self._state.last_message)
+        for message in messages:
+            self.deliver(message)
+        reopens = self._state.can_go_on
+        self._recorder.emit(RunResumed(at_us=self._clock.wall_us(), engine=self._engine, reopens=reopens))
         self._steps.schedule_added(self._state.ordered[len(self._plan.steps) :])
         for state in tuple(self._state.ordered):
+            if state.phase in ("running", "waiting"):
+                self._steps.limit_total(state)
             if state.phase == "done":
                 self._scheduler.done(state.index)
             elif state.phase == "waiting":
@@ -281,6 +287,12 @@ class Dispatcher:
     async def _loop(self) -> RunSummary:
         if self._plan.deadline is not None:
             self._timers.at(self._started_at + self._plan.deadline, self._deadline_passed)
+        try:
+            return await self._turns()
+        finally:
+            self._scheduler.close()
+
+    async def _turns(self) -> RunSummary:
         for turn in count():
             self._turn()
             if self._state.finished is not None:
@@ -490,14 +502,14 @@ class Dispatcher:
         )
 
     def _take_signal(self, told: Signal, message: int = 0) -> None:
-        if self._state.finished is None:
+        if self._state.finished is None and (not message or message > self._state.last_message):
             at_us = self._clock.wall_us()
             signal = SignalReceived(at_us=at_us, name=told.name, payload=told.payload, who=told.who, message=message)
             self._recorder.emit(signal)
             self._waiter.deliver(signal)
 
     def _take_cancel(self, cancel: Cancel, message: int = 0) -> None:
-        if self._state.finished is not None:
+        if self._state.finished is not None or 0 < message <= self._state.last_message:
             return
         self._recorder.emit(
             CancelRequested(
@@ -514,7 +526,7 @@ class Dispatcher:
                 self._scheduler.withdraw(state.index)
                 self._steps.finish(state, "cancelled", cancel.why)
         self._state.unblocked = [state for state in self._state.unblocked if state.phase == "ready"]
-        reason = "deadline" if cancel.who == "deadline" else "cancel"
+        reason = "deadline" if cancel.who == DEADLINE else "cancel"
         for running in self._running.values():
             if self._state.is_cancelled(running.state):
                 self._stop(running, reason, force=cancel.force)
@@ -522,7 +534,7 @@ class Dispatcher:
     def _deadline_passed(self) -> None:
         if self._state.cancel is None and self._state.left["step"]:
             why = f"the run's deadline of {self._plan.deadline:g} s passed"
-            self._take_cancel(Cancel("deadline", why))
+            self._take_cancel(Cancel(DEADLINE, why))
 
     def _stop(self, running: Running, reason: StopReason, *, force: bool = False) -> None:
         if running.token not in self._running or running.forced or (running.stopping and not force):

@@ -39,5 +39,11 @@ class SharedSlots:
     def give(self, slots: int) -> None:
         """Give slots back."""
         self._free += slots
-        for _ in range(min(self._free, len(self._waiting))):
+        for _ in range(len(self._waiting)):  # whoever wants none by now takes none
             self._waiting.popleft()()
+
+    def leave(self, slots: int, wake: Callable[[], None]) -> None:
+        """Give back what a run still has, which asks no more."""
+        if wake in self._waiting:
+            self._waiting.remove(wake)
+        self.give(slots)

@@ -76,6 +76,7 @@ class StepState:
         due_at: When the step has to be done, on this process's monotonic scale [s]; no part of the journal.
         fallback: Which of the fallbacks is under way, from 1; 0: the step's own work.
         children: The steps of its items, if it is done item by item.
+        open_children: How many of them are not done.
         outcome: How the step ended.
         omitted: It was left out by a condition of its own.
         reason: Why it was skipped or cancelled.
@@ -86,8 +87,8 @@ class StepState:
 
     __slots__ = (
         "attempts", "begun_us", "children", "delay", "due_at", "ended", "failure", "failures", "fallback",
-        "finished_as", "index", "item", "losses", "missing", "not_before_us", "omitted", "outcome", "output", "parent",
-        "phase", "reason", "role", "rule_failures", "step", "token",
+        "finished_as", "index", "item", "losses", "missing", "not_before_us", "omitted", "open_children", "outcome",
+        "output", "parent", "phase", "reason", "role", "rule_failures", "step", "token",
     )  # fmt: skip
 
     def __init__(self, step: Step, index: int, role: Role, parent: StepState | None = None) -> None:
@@ -110,6 +111,7 @@ class StepState:
         self.due_at: float | None = None
         self.fallback = 0
         self.children: list[StepState] | None = None
+        self.open_children = 0
         self.outcome: Outcome | None = None
         self.omitted = False
         self.reason = ""
@@ -138,6 +140,11 @@ class StepState:
         return self.step.fallbacks[self.fallback - 1].name if self.fallback else ""
 
     @property
+    def was_begun(self) -> bool:
+        """Whether anything was done for it."""
+        return bool(self.attempts or self.children)
+
+    @property
     def is_met(self) -> bool:
         """Whether a need on it counts as met: it passed, was left out by its own condition, or may fail."""
         return self.outcome == "passed" or self.omitted or (self.step.allow_failure and self.outcome in FAILED)
@@ -154,7 +161,7 @@ class RunState:
         superseded: Fencing tokens of lost attempts to their step.
         left: Role to how many steps of it are not done.
         counts: Outcome to number of the plan's steps.
-        unmet: The same without those that passed, were left out by a condition of their own, or may fail.
+        unmet: Role to the same without those that passed, were left out by a condition of their own, or may fail.
         cancel: The request to end the run, if there was one.
         compensates: Whether what was done is to be undone when the run does not pass.
         killed: Whether everything is to end, undoing included.
@@ -172,7 +179,7 @@ class RunState:
         self.superseded: dict[int, str] = {}
         self.left: dict[Role, int] = {"step": 0, "teardown": 0, "undo": 0}
         self.counts: dict[str, int] = {}
-        self.unmet: dict[str, int] = {}
+        self.unmet: dict[Role, dict[str, int]] = {"step": {}, "teardown": {}, "undo": {}}
         self.cancel: CancelRequested | None = None
         self.compensates = any(step.compensation is not None for step in plan.steps)
         self.killed = False
@@ -229,21 +236,30 @@ class RunState:
     def _run_started(self, _event: RunStarted) -> None:
         self._unblock(self.ordered)
 
-    def _run_resumed(self, _event: RunResumed) -> None:
+    def _run_resumed(self, event: RunResumed) -> None:
         self.finished = None
-        if self.cancel is None or self._is_bound_to_compensate():
+        if self.cancel is None or not event.reopens:
             return
         self.cancel = None
         self.killed = False
         self.compensates = any(step.compensation is not None for step in self.plan.steps)
-        cancelled = [state for state in self.ordered if state.outcome == "cancelled"]
-        for state in cancelled:
+        again = [state for state in self.ordered if state.outcome is not None and _was_cancelled(state)]
+        for state in again:
             self._reopen(state)
-        self._unblock(cancelled)
+        self._unblock(again)
 
-    def _is_bound_to_compensate(self) -> bool:
-        """Return whether the cancelled run cannot go on forwards: what was done is, or is about to be, undone."""
-        return self.compensation is not None or (self.compensates and bool(self.to_be_undone()))
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a cancelled run can be taken up again: nothing is undone, about to be undone, or torn down."""
+        if self.compensation is not None or self.teardown_has_begun:
+            return False
+        return not self.compensates or not self.to_be_undone()
+
+    @property
+    def teardown_has_begun(self) -> bool:
+        """Whether what was set up may be gone."""
+        steps = (state for state in self.ordered if state.role == "teardown")
+        return any(state.was_begun or state.outcome in FAILED for state in steps)
 
     def to_be_undone(self) -> list[StepState]:
         """Return the steps that have to be undone if the run does not pass, those that ended last first."""
@@ -251,14 +267,19 @@ class RunState:
         return sorted(found, key=lambda state: -state.finished_as)
 
     def _reopen(self, state: StepState) -> None:
+        assert state.outcome is not None
+        if state.index < len(self.plan.steps):
+            self._count(self.counts, state.outcome, -1)
+            if not state.is_met:
+                self._count(self.unmet[state.role], state.outcome, -1)
+        if state.role != "undo" and state.parent is not None:
+            state.parent.open_children += 1
         state.outcome = None
+        state.begun_us = 0
         state.phase = "pending" if state.children is None else "open"
         state.failures = 0
         state.rule_failures = {}
         self.left[state.role] += 1
-        if state.index < len(self.plan.steps):
-            self._count(self.counts, "cancelled", -1)
-            self._count(self.unmet, "cancelled", -1)
         for dependent in self._dependents.get(state.step.name, ()):
             dependent.missing += 1
 
@@ -315,6 +336,7 @@ class RunState:
             child = self._add(step, parent.role, parent)
             child.item = (index, item)
             parent.children.append(child)
+        parent.open_children = len(parent.children)
         self._unblock(parent.children)
 
     def _attempt_scheduled(self, event: AttemptScheduled) -> None:
@@ -378,7 +400,9 @@ class RunState:
         if state.index < len(self.plan.steps):
             self._count(self.counts, event.outcome, 1)
             if not state.is_met:
-                self._count(self.unmet, event.outcome, 1)
+                self._count(self.unmet[state.role], event.outcome, 1)
+        if state.role != "undo" and state.parent is not None:
+            state.parent.open_children -= 1
         dependents = self._dependents.get(event.step)
         if dependents:
             for dependent in dependents:
@@ -411,15 +435,19 @@ def has_expressions(plan: Plan) -> bool:
     return bool(plan.outputs) or any(
         step.when
         or step.for_each
-        or step.work.template
-        or (step.compensation and step.compensation.work.template)
-        or any(fallback.work.template for fallback in step.fallbacks)
+        or any(work.template for work in step.works)
+        or any(rule.when for retry in step.retries for rule in retry.rules)
         for step in plan.steps
     )
 
 
+def _was_cancelled(state: StepState) -> bool:
+    """Return whether a step, or one of its items, was cancelled."""
+    return state.outcome == "cancelled" or any(child.outcome == "cancelled" for child in state.children or ())
+
+
 def _leaves_something(state: StepState) -> bool:
     compensation = state.step.compensation
-    if compensation is None or state.children is not None:
+    if compensation is None or not state.attempts:
         return False
-    return state.outcome == "passed" or (compensation.on == "attempted" and state.attempts > 0)
+    return state.outcome == "passed" or compensation.on == "attempted"

@@ -100,9 +100,9 @@ class Steps:
         if policy.queue_timeout is not None:
             text = f"did not start within {policy.queue_timeout:g} s"
             self._timers.after(policy.queue_timeout, lambda: self._end_waiting(state, text, only_ready=True))
-        self._limit_total(state)
+        self.limit_total(state)
 
-    def _limit_total(self, state: StepState) -> None:
+    def limit_total(self, state: StepState) -> None:
         """Set when the step has to be done; an attempt under way looks after that itself."""
         limit = state.step.policy.total_timeout
         if limit is not None:
@@ -130,7 +130,7 @@ class Steps:
     def close(self, state: StepState) -> None:
         """Finish a step that is done item by item, if all of them are done."""
         children = state.children or ()
-        if state.phase != "open" or any(child.phase != "done" for child in children):
+        if state.phase != "open" or state.open_children:
             return
         outputs = [child.output for child in children]
         bad = next((child for child in children if not child.is_met), None)
@@ -151,7 +151,7 @@ class Steps:
 
     def turn_back(self) -> None:
         """When nothing is left to be done forwards: undo what was done if need be, then tear down."""
-        if self._state.compensation is None and self._is_to_compensate():
+        if not self._torn_down and self._state.compensation is None and self._is_to_compensate():
             undone = tuple(state.step.name for state in self._state.to_be_undone())
             outcome = forward_outcome(self._state)
             self._recorder.emit(CompensationStarted(at_us=self._clock.wall_us(), steps=undone, reason=outcome))
@@ -164,9 +164,9 @@ class Steps:
 
     def _is_to_compensate(self) -> bool:
         state = self._state
-        if not state.compensates or forward_outcome(state) == "passed" or not state.to_be_undone():
+        if not state.compensates or forward_outcome(state) == "passed" or state.teardown_has_begun:
             return False
-        return not any(step.role == "teardown" and step.attempts for step in state.ordered)
+        return bool(state.to_be_undone())
 
     # What follows an attempt
 
@@ -189,25 +189,27 @@ class Steps:
             self._schedule_attempt(state, "lost")
 
     def _decide_after_failure(self, state: StepState, outcome: Outcome, failure: Failure | None) -> None:
+        if state.due_at is not None and self._clock.monotonic() >= state.due_at:
+            text = f"was not done within {state.step.policy.total_timeout:g} s"
+            self.finish(state, "timed_out", "" if failure and failure.type == "TotalTimeout" else text)
+            return
         name = state.step.name
         elapsed = (self._clock.wall_us() - state.begun_us) / 1e6 if state.begun_us else 0.0
         failed = Failed(name, outcome, failure, state.failures, state.rule_failures, elapsed)
         kind = "" if failure is None else failure.type
         try:
-            again = None
-            if kind != "TotalTimeout":
-                again = another_attempt(
-                    state.retry,
-                    failed,
-                    seed=self._state.plan.seed,
-                    holds=lambda text, known: self._holds(state, text, known),
-                )
+            again = another_attempt(
+                state.retry,
+                failed,
+                seed=self._state.plan.seed,
+                holds=lambda text, known: self._holds(state, text, known),
+            )
         except ExpressionError as error:
             self.finish(state, "errored", str(error))
             return
         if again is not None:
             self._schedule_attempt(state, "retry", again.delay, again.rule)
-        elif state.fallback < len(state.step.fallbacks) and kind != "TotalTimeout":
+        elif state.fallback < len(state.step.fallbacks):
             why = f"{outcome}: {failure.message}" if failure is not None else outcome
             index, at_us = state.fallback + 1, self._clock.wall_us()
             to = state.step.fallbacks[index - 1].name

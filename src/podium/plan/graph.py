@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from podium.errors import Diagnostic, PlanError
-from podium.plan.policy import Breaker, Compensation, Fallback, Group, Policy, Value
+from podium.plan.policy import Breaker, Compensation, Fallback, Group, Policy, Retry, Value
 from podium.protocols import Work
 
 Trigger = Literal["passed", "done", "one_passed", "one_failed", "all_failed", "none_failed"]
@@ -75,6 +75,12 @@ class Step(Value, frozen=True):
     allow_failure: bool = False
     expected: float = 1.0
     labels: dict[str, str] = {}
+
+    @property
+    def retries(self) -> list[Retry]:
+        """When all of that is tried again."""
+        compensation = [] if self.compensation is None else [self.compensation.policy.retry]
+        return [self.policy.retry, *(fallback.retry for fallback in self.fallbacks), *compensation]
 
     @property
     def works(self) -> list[Work]:

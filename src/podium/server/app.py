@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,7 +26,9 @@ from podium.session import Session
 
 _LARGEST_BODY = 4 << 20
 _STATUS = {ExitCode.USAGE: 400, ExitCode.NOTHING_SELECTED: 400, ExitCode.ENVIRONMENT: 503, ExitCode.INTERNAL: 500}
-_UNKNOWN, _FINISHED, _STOPPING = ("U411", "U414"), "U415", "U416"
+_UNKNOWN, _FINISHED, _STOPPING = ("U411", "U414", "U419"), "U415", "U416"
+_MOST_LISTED = 10_000
+_log = logging.getLogger("podium.server")
 
 Handler = Callable[[Request], Awaitable[Response]]
 _Body = TypeVar("_Body")
@@ -113,7 +118,10 @@ class Api:
             ("PUT", "/workers/{name}", self._add_worker),
             ("DELETE", "/workers/{name}", self._remove_worker),
         ]
-        return Starlette(routes=[Route(path, self._guarded(handler), methods=[verb]) for verb, path, handler in routes])
+        return Starlette(
+            routes=[Route(path, self._guarded(handler), methods=[verb]) for verb, path, handler in routes],
+            exception_handlers={HTTPException: _no_such_request},
+        )
 
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
@@ -126,6 +134,11 @@ class Api:
                 return _error(error)
             except msgspec.MsgspecError as error:
                 return _error(UsageError(f"the body is not what is expected: {error}"))
+            except asyncio.CancelledError:  # it would keep the server from stopping
+                return _error(UsageError("the server is stopping", code=_STOPPING, hint="ask again in a moment"))
+            except Exception:  # noqa: BLE001 (the other requests are answered)
+                _log.exception("%s %s failed", request.method, request.url.path)
+                return _error(PodiumError("a defect of Podium; its log says more"))
 
         return guarded
 
@@ -138,7 +151,7 @@ class Api:
         if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
             return _refused(403, f"requests from `{origin}` are not taken")
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
+        if self._token and not hmac.compare_digest(given.encode("latin-1"), self._token.encode()):
             return _refused(401, "the bearer token is missing or wrong")
         return None
 
@@ -161,7 +174,7 @@ class Api:
         return _json({"run": run, "state": state, "warnings": warnings}, 202)
 
     def _file(self, name: str) -> Path:
-        path = (self._folder / name).resolve()
+        path = (self._folder / name.replace("\0", "\N{REPLACEMENT CHARACTER}")).resolve()
         if not path.is_relative_to(self._folder) or not path.is_file():
             raise UsageError(f"there is no document `{name}`", hint="paths are relative to the server's folder")
         return path
@@ -169,8 +182,8 @@ class Api:
     async def _list(self, request: Request) -> Response:
         asked = request.query_params
         limit = asked.get("limit", "100")
-        if not limit.isdigit():
-            raise UsageError(f"`{limit}` is no limit", hint="write a number, such as limit=20")
+        if not limit.isascii() or not limit.isdigit() or len(limit) > len(str(_MOST_LISTED)):
+            raise UsageError(f"`{limit}` is no limit", hint=f"write a number up to {_MOST_LISTED}, such as limit=20")
         rows = self._session.store.runs(int(limit), name=asked.get("name"))
         found = [{**msgspec.to_builtins(row), "state": self._conductor.state_of(row)} for row in rows]
         return _json([row for row in found if asked.get("state") in (None, row["state"])])
@@ -236,16 +249,28 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
+async def _no_such_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    refused = UsageError(f"there is no {request.method} {request.url.path}", hint="`podium serve --help` has examples")
+    return _error(refused, error.status_code)
+
+
 def _refused(status: int, message: str) -> Response:
     return _json({"errors": [{"code": "U417", "message": message}]}, status)
 
 
-def _error(error: PodiumError) -> Response:
+def _error(error: PodiumError, status: int | None = None) -> Response:
     first = error.diagnostics[0].code
-    status = 404 if first in _UNKNOWN else 409 if first == _FINISHED else 503 if first == _STOPPING else None
-    if status is None:
-        status = 422 if isinstance(error, DocumentError) else _STATUS.get(error.exit_code, 500)
+    status = status or _status_of(error, first)
     return _json({"errors": [_finding(error, index) for index in range(len(error.diagnostics))]}, status)
+
+
+def _status_of(error: PodiumError, first: str) -> int:
+    if first in _UNKNOWN:
+        return 404
+    if first in (_FINISHED, _STOPPING):
+        return 409 if first == _FINISHED else 503
+    return 422 if isinstance(error, DocumentError) else _STATUS.get(error.exit_code, 500)
 
 
 def _finding(error: PodiumError, index: int) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Conductor:
         self._store = session.store
         self._make = executors
         self._executors: dict[str, dict[str, SharedExecutor]] = {}
+        self._leaving: list[dict[str, SharedExecutor]] = []
         self._limit = limit
         self._slots = SharedSlots(slots)
         self.workers = Workers({})
@@ -98,9 +99,10 @@ class Conductor:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for executors in self._executors.values():
+        for executors in (*self._executors.values(), *self._leaving):
             await _close(executors)
         self._executors.clear()
+        self._leaving.clear()
 
     def add_worker(self, name: str, capacity: int) -> None:
         """Take in a worker, with processes of its own.
@@ -130,9 +132,12 @@ class Conductor:
             raise UsageError(f"`{name}` is the only worker", hint="add another one first")
         moved = self.workers.remove(name)
         executors = self._executors.pop(name)
+        self._leaving.append(executors)  # for `stop`, which may come first
         while any(executor.active for executor in executors.values()):  # noqa: ASYNC110 (nobody announces their ends)
             await asyncio.sleep(_LISTEN_INTERVAL)
-        await _close(executors)
+        if executors in self._leaving:
+            self._leaving.remove(executors)
+            await _close(executors)
         return moved
 
     def submit(self, plan: Plan) -> str:
@@ -183,7 +188,7 @@ class Conductor:
     @property
     def running(self) -> int:
         """How many runs are under way."""
-        return len(self._dispatchers)
+        return len(self._tasks)
 
     def _enqueue(self, name: str, run: str) -> None:
         self._queues.setdefault(name, deque()).append(run)
@@ -216,6 +221,9 @@ class Conductor:
     async def _conduct(self, run: str) -> None:
         executor = RunExecutor(lambda kind: self._chosen(run, kind))
         try:
+            row = self._store.run(run)
+            if row.outcome is not None or self._session.is_running(row):
+                return  # somebody else has taken it up meanwhile
             plan = self._session.plan_of(run)
             records = list(self._store.read(run))
             dispatcher = Dispatcher(
@@ -231,9 +239,10 @@ class Conductor:
                 shared_slots=self._slots,
             )
             self._dispatchers[run] = dispatcher
-            self._deliver(run)
+            if self._stopping:
+                dispatcher.suspend()
             with contextlib.suppress(Suspended):
-                await dispatcher.resume(records)
+                await dispatcher.resume(records, self._store.messages(run))
         except PodiumError as error:
             _log.error("run %s cannot go on: %s", run, error.render())
         except Exception:  # noqa: BLE001 (the other runs go on)

@@ -22,6 +22,8 @@ from podium.server.conductor import Conductor
 from podium.session import Session
 
 _SCOPE = "server"
+_LAST_ANSWERS = 1
+"""How long requests under way are waited for when stopping [s]."""
 
 
 def serve(
@@ -66,7 +68,9 @@ def serve(
     async def main() -> None:
         conductor = Conductor(session, executors=make, limit=limit, slots=slots, workers=workers)
         api = Api(conductor, session, folder=folder, token=token, hosts=hosts)
-        config = uvicorn.Config(api.app(), log_level="warning", lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            api.app(), log_level="warning", lifespan="off", access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS
+        )
         server = _Server(config)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -99,8 +103,10 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise EnvironmentProblemError(
             f"cannot listen on {host}:{port}: {error.strerror or error}", code="E520", hint="choose another --port"
         ) from error
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does so only for sockets it makes itself
+    return listening

@@ -124,5 +124,6 @@ class Workers:
 
     def _worker(self, name: str) -> WorkerState:
         if name not in self._workers:
-            raise UsageError(f"there is no worker `{name}`", hint=f"workers: {', '.join(self._workers)}")
+            hint = f"workers: {', '.join(self._workers)}"
+            raise UsageError(f"there is no worker `{name}`", code="U419", hint=hint)
         return self._workers[name]

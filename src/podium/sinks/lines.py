@@ -162,7 +162,7 @@ def summary_lines(tally: Tally) -> list[str]:
 
 def _next_commands(tally: Tally) -> list[str]:
     commands = ["show"] if tally.outcome is None or any(tally.counts.get(bad) for bad in FAILING) else []
-    if tally.counts.get("cancelled"):
+    if tally.counts.get("cancelled") and tally.outcome in (None, "cancelled", "timed_out"):
         return [*commands, "resume"]
     return [*commands, "rerun"] if tally.outcome not in (None, "passed") else commands
 

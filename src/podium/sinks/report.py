@@ -42,6 +42,7 @@ class JsonReport:
 
 
 def _report(tally: Tally) -> dict[str, Any]:
+    output = {} if tally.output is None else {"output": _finite(msgspec.to_builtins(tally.output, str_keys=True))}
     return {
         "run": tally.run,
         "name": tally.name,
@@ -50,6 +51,7 @@ def _report(tally: Tally) -> dict[str, Any]:
         "counts": {outcome: tally.counts[outcome] for outcome in OUTCOMES if tally.counts.get(outcome)},
         "duration": round(tally.duration, 6),
         "started": _timestamp(tally.started_us) if tally.started_us else None,
+        **output,
         "cases": [_case(step) for step in tally.steps.values()],
     }
 

@@ -159,6 +159,7 @@ class Tally:
         started_us: When the run began, 0 if not known [us since the Unix epoch].
         finished_us: When it ended, None if it did not [us since the Unix epoch].
         outcome: How it ended.
+        output: What the plan's outputs came to.
         resumed: How often it was resumed.
         cancel: The request to end it, if there was one since it began or was resumed.
     """
@@ -174,6 +175,7 @@ class Tally:
         self.started_us = 0
         self.finished_us: int | None = None
         self.outcome: RunOutcome | None = None
+        self.output: Any = None
         self.resumed = 0
         self.cancel: CancelRequested | None = None
         self._keep_output = keep_output
@@ -254,7 +256,7 @@ class Tally:
         for step in self.running.values():
             step.wait()
         self.running.clear()
-        if self.cancel is not None:
+        if self.cancel is not None and event.reopens:
             self.cancel = None
             for step in self.steps.values():
                 if step.outcome == "cancelled":
@@ -292,6 +294,7 @@ class Tally:
 
     def _run_finished(self, event: RunFinished) -> None:
         self.outcome = event.outcome
+        self.output = event.output
         self.finished_us = event.at_us
         self.counts = {cast("Outcome", outcome): count for outcome, count in event.counts.items() if count}
         self._earlier += event.duration

@@ -116,7 +116,8 @@ class Projection:
         if duration_us is not None and not finished:  # a part that ended in a crash has not told its duration
             self._connection.execute(_ADD_PART, (duration_us / 1e6, self._key))
         self._connection.execute(_RESUME_RUN, (event.engine, self._key))
-        self._connection.execute(_REOPEN_STEPS, (self._key,))
+        if event.reopens:
+            self._connection.execute(_REOPEN_STEPS, (self._key,))
 
     def _run_finished(self, event: RunFinished) -> None:
         counts = msgspec.json.encode(event.counts).decode()
