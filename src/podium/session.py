@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -157,7 +158,7 @@ class Session:
             UsageError: No such run (U411), it is still running (U412), or it is finished (U413).
         """
         row = self._newest_resumable(take_over=take_over) if run is None else self.store.run(run)
-        if not _is_resumable(row):
+        if not self._is_resumable(row):
             all_passed = len(self._passed(row.id)) == row.steps
             verb, what = ("show", "shows it") if all_passed else ("rerun", "runs what did not pass as a new run")
             raise UsageError(
@@ -190,9 +191,11 @@ class Session:
 
         Raises:
             NothingSelectedError: Everything passed.
-            UsageError: No such run (U411), or no such step (U414).
+            UsageError: No such run (U411), it is still running (U412), or no such step (U414).
         """
         row = self.store.run(run)
+        if self.is_running(row):
+            raise UsageError(f"run {row.id} is still running", code="U412", hint="wait for its end, or cancel it")
         plan = self.plan_of(row.id)
         for name in only:
             if name not in {step.name for step in plan.steps}:
@@ -241,7 +244,7 @@ class Session:
         return msgspec.json.decode(self.store.blob(self.store.run(run).definition), type=Plan)
 
     def _newest_resumable(self, *, take_over: bool) -> RunRow:
-        rows = [row for row in self.store.runs() if _is_resumable(row) and (row.engine or row.outcome)]
+        rows = [row for row in self.store.runs() if self._is_resumable(row) and (row.engine or row.outcome)]
         for row in rows:
             if take_over or not self.is_running(row):
                 return row
@@ -255,7 +258,19 @@ class Session:
             return subset(plan, chosen)
         if row.outcome in _UNDONE:
             return plan
-        return remainder(plan, chosen, {step.name: step.output for step in self.store.steps(row.id)})
+        steps = self.store.steps(row.id)
+        return remainder(plan, chosen, {step.name: step.output for step in steps if step.outcome == "passed"})
+
+    def _is_resumable(self, row: RunRow) -> bool:
+        """Return whether a run has something left to be done: it did not end, or was cancelled before it was through.
+
+        A run that was cancelled and torn down can only be done anew.
+        """
+        if row.outcome is None:
+            return True
+        if row.outcome not in ("cancelled", "timed_out") or "cancelled" not in row.counts:
+            return False
+        return all(step.role != "teardown" for step in self.plan_of(row.id).steps)
 
     def _passed(self, run: str) -> set[str]:
         return {step.name for step in self.store.steps(run) if step.outcome == "passed"}
@@ -338,11 +353,12 @@ class Session:
 
     async def _listen(self, run: str, dispatcher: Dispatcher) -> None:
         """Hand what the run is told to its dispatcher."""
-        last = 0
         while True:
-            for message in self.store.messages(run, last):
-                last = message.id
-                dispatcher.deliver(message)
+            try:
+                for message in self.store.messages(run, dispatcher.last_delivered):
+                    dispatcher.deliver(message)
+            except sqlite3.Error:
+                _log.warning("the store cannot be read for now; what the run is told waits", exc_info=True)
             await asyncio.sleep(_LISTEN_INTERVAL)
 
 
@@ -368,11 +384,6 @@ def _exit_code(summary: EngineSummary, *, interrupted: bool) -> ExitCode:
     if interrupted and summary.outcome in ("cancelled", *_UNDONE):
         return ExitCode.INTERRUPTED
     return ExitCode.PASSED if summary.outcome == "passed" else ExitCode.FAILED
-
-
-def _is_resumable(row: RunRow) -> bool:
-    """Return whether a run has something left to be done: it did not end, or was cancelled before it was through."""
-    return row.outcome is None or (row.outcome in ("cancelled", "timed_out") and "cancelled" in row.counts)
 
 
 def _is_alive(engine: str) -> bool:

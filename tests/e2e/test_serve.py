@@ -180,9 +180,9 @@ def test_a_document_named_by_its_path_runs_to_its_end_with_a_signal_and_an_appro
     assert shared.get(f"/runs/{run}")["output"] == {"paid": {"receipt": 7}, "n": 4}
     events = shared.podium("replay", run, "--format", "jsonl").events
     told = [(event["name"], event["who"]) for event in events if event["kind"] == "signal_received"]
-    assert told == [("paid", "http from 127.0.0.1"), ("approve:ok", "ada")], "each once"
+    assert told == [("paid", "http from 127.0.0.1"), ("approve:ok", "ada over http")], "each once"
     finished = {event["step"]: event for event in events if event["kind"] == "attempt_finished"}
-    assert finished["ok"]["output"]["who"] == "ada"
+    assert finished["ok"]["output"]["who"] == "ada over http"
 
 
 def test_a_document_in_the_body_runs(shared):

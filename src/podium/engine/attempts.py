@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 import msgspec
 
@@ -97,8 +98,19 @@ class Running:
         return f"did not end within {0.0 if end is None else end - self.started_at:.6g} s"
 
 
+def encodable(text: str) -> str:
+    """Return a text that can be stored, with lone surrogates as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def storable(report: Finished) -> Finished:
     """Return the report, or an error if its output is no JSON or an artifact too large, so that others are not lost."""
+    failure = report.failure
+    if failure is not None:
+        texts: dict[str, Any] = {name: encodable(getattr(failure, name)) for name in ("type", "message", "details")}
+        wait = failure.retry_after
+        texts["retry_after"] = wait if wait is not None and isfinite(wait) else None
+        report = msgspec.structs.replace(report, failure=msgspec.structs.replace(failure, **texts))
     try:
         if report.output is not None:
             if is_too_deep(report.output):

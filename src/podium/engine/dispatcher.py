@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from podium.engine.announcing import definition_of, run_started
-from podium.engine.attempts import Running, StopReason, storable
+from podium.engine.attempts import Running, StopReason, encodable, storable
 from podium.engine.circuits import Breakers
 from podium.engine.outcomes import DEADLINE, run_outcome
 from podium.engine.pace import Pace
@@ -359,11 +359,11 @@ class Dispatcher:
             self._scheduler.release(state.index)
             self._steps.finish(state, "errored", str(error))
             return
+        if state.step.policy.cache and not state.attempts and self._take_known_result(state, payload):
+            return
         if state.breaker is not None and not self._breakers.admits(state):
             self._scheduler.release(state.index)
             self._steps.decide(state)
-            return
-        if state.step.policy.cache and not state.attempts and self._take_known_result(state, payload):
             return
         now = self._clock.monotonic()
         running = self._note_start(state, now)
@@ -449,7 +449,7 @@ class Dispatcher:
             self._attempt_finished(running, report)
         else:
             at_us, name = self._clock.wall_us(), state.step.name
-            self._recorder.emit(AttemptLost(at_us=at_us, step=name, token=token, reason=report.reason))
+            self._recorder.emit(AttemptLost(at_us=at_us, step=name, token=token, reason=encodable(report.reason)))
         self._breakers.record(state)
         self._steps.decide(state)
 
@@ -471,7 +471,7 @@ class Dispatcher:
                 step=running.state.step.name,
                 token=running.token,
                 done=report.done,
-                message=report.message,
+                message=encodable(report.message),
             )
         )
 

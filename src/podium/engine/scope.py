@@ -56,13 +56,9 @@ class Scopes:
         return {name: self._output(text) for name, text in self._state.plan.outputs.items()}
 
     def _output(self, text: str) -> Any:
-        scope = {
-            "inputs": self._state.plan.inputs,
-            "run": self._run,
-            "steps": self._steps("", self._language.steps(text)),
-        }
         try:
-            return self._language.evaluate(text, scope)
+            steps = self._steps("", self._language.steps(text))
+            return self._language.evaluate(text, {"inputs": self._state.plan.inputs, "run": self._run, "steps": steps})
         except ValueError:
             return None
 

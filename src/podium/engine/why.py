@@ -10,7 +10,7 @@ from podium.engine.state import RunState, StepState
 from podium.engine.waiting import Wait
 from podium.events import AttemptFinished, AttemptLost, AttemptRefused, AttemptStarted, FallbackTaken
 from podium.plan.graph import Plan
-from podium.protocols import Record
+from podium.protocols import Record, Work
 
 
 def why(plan: Plan, records: Iterable[Record], name: str, now_us: int) -> list[str]:
@@ -75,7 +75,7 @@ def _reasons(state: RunState, step: StepState, starts: dict[str, int], now_us: i
 def _running(step: StepState) -> Iterator[str]:
     work = step.work
     if work.kind == "wait":
-        wait = msgspec.convert(work.payload, Wait)
+        wait = _wait(work)
         if wait.approval is not None:
             yield f"it waits for an approval: {wait.approval} (podium approve RUN {step.step.name})"
         elif wait.signal is not None:
@@ -84,6 +84,13 @@ def _running(step: StepState) -> Iterator[str]:
             yield f"it waits for {wait.seconds:g} s"
     else:
         yield f"attempt {step.attempts} is under way"
+
+
+def _wait(work: Work) -> Wait:
+    try:
+        return msgspec.convert(work.payload, Wait)
+    except msgspec.ValidationError:  # an expression where a number will be
+        return Wait(signal=str(work.payload))
 
 
 def _ready(state: RunState, step: StepState, starts: dict[str, int], now_us: int) -> Iterator[str]:
@@ -101,6 +108,7 @@ def _ready(state: RunState, step: StepState, starts: dict[str, int], now_us: int
         there = state.plan.capacities.get(name, 0.0)
         used = sum(other.step.resources[name] for other in running if name in other.step.resources)
         if used + amount > there:
+            there = there or used
             yield f"it needs {amount:g} of `{name}`, of which {_listed(holders)} hold {used:g} of {there:g}"
     if sum(other.step.slots for other in running) >= state.plan.slots:
         yield f"all {state.plan.slots} slots are taken, by {_listed([other.step.name for other in running])}"

@@ -132,8 +132,8 @@ class Plan(Value, frozen=True):
             more: Any other attribute.
 
         Raises:
-            PlanError: Duplicate names (P201), unknown needs (P202), a cycle, shown (P203), no slot (P204), a step that
-                asks for more of a resource than there is (P205) or for an unknown group (P207).
+            PlanError: Duplicate names (P201, P224), unknown needs (P202), a cycle, shown (P203), no slot (P204), a step
+                that asks for more of a resource than there is (P205) or for an unknown group (P207).
         """
         plan = cls(name, tuple(steps), **more)
         findings = [*_names(plan), *_limits(plan)] or _cycles(plan)
@@ -186,6 +186,13 @@ def _names(plan: Plan) -> list[Diagnostic]:
                 Diagnostic("P201", f"two steps have the name `{step.name}`", "give one of them another name")
             )
         seen.add(step.name)
+    followers = [(f"{step.name}~undo", step) for step in plan.steps if step.compensation]
+    each = [step for step in plan.steps if step.for_each]
+    followers += [(name, step) for step in each for name in seen if _is_item(name, step.name)]
+    for name, step in followers:
+        if name in seen:
+            text = f"step `{name}` has the name of a step that follows from `{step.name}`"
+            findings.append(Diagnostic("P224", text, "give one of them another name"))
     for step in plan.steps:
         for need in step.needs:
             if need.step not in seen:
@@ -193,6 +200,10 @@ def _names(plan: Plan) -> list[Diagnostic]:
                 hint = f"did you mean `{close[0]}`?" if close else None
                 findings.append(Diagnostic("P202", f"step `{step.name}` needs unknown step `{need.step}`", hint))
     return findings
+
+
+def _is_item(name: str, step: str) -> bool:
+    return name.startswith(f"{step}[") and name.endswith("]") and name[len(step) + 1 : -1].isdigit()
 
 
 def _limits(plan: Plan) -> list[Diagnostic]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from podium.plan.graph import Plan, Step
+from podium.plan.graph import Plan, Step, topological
 from podium.protocols import Work
 
 _replace = msgspec.structs.replace
@@ -23,22 +23,50 @@ def subset(plan: Plan, names: Collection[str]) -> Plan:
     return _replace(plan, steps=steps)
 
 
-def remainder(plan: Plan, names: Collection[str], outputs: Mapping[str, Any]) -> Plan:
-    """Return a plan in which steps that passed before are not done again but give what they gave then.
+def remainder(plan: Plan, names: Collection[str], passed: Mapping[str, Any]) -> Plan:
+    """Return a plan in which some steps are done again, and what passed before gives what it gave then.
 
-    So the expressions of the others find what they refer to. A plan with teardown steps is done anew, for what its
-    first steps set up is gone.
+    So the expressions of the others find what they refer to. With a step are done again those that need it, and what
+    did not pass of those that it needs; what else did not pass is left out. A plan with teardown steps is done anew,
+    for what its first steps set up is gone.
 
     Args:
         plan: The whole plan.
-        names: The steps that are done again.
-        outputs: What each of the others gave.
+        names: The steps that are to be done again.
+        passed: Name of each step that passed to what it gave.
     """
     if any(step.role == "teardown" for step in plan.steps):
         return plan
-    return _replace(plan, steps=tuple(step if step.name in names else _given(step, outputs) for step in plan.steps))
+    again = _with_what_belongs_to_it(plan, names, passed)
+    steps = tuple(
+        step if step.name in again else _given(step, passed[step.name])
+        for step in plan.steps
+        if step.name in again or step.name in passed
+    )
+    return _replace(plan, steps=steps)
 
 
-def _given(step: Step, outputs: Mapping[str, Any]) -> Step:
-    work = Work("value", {"value": outputs.get(step.name)})
-    return Step(step.name, work, step.needs, scope=step.scope, expected=0.0, labels=step.labels)
+def _with_what_belongs_to_it(plan: Plan, names: Collection[str], passed: Collection[str]) -> set[str]:
+    again: set[str] = set(names)
+    before = -1
+    while len(again) != before:
+        before = len(again)
+        for step in topological(plan.steps):
+            needs = {need.step for need in step.needs}
+            if again & needs:
+                again.add(step.name)
+            if step.name in again:
+                again |= needs - set(passed)
+    return again
+
+
+def _given(step: Step, output: Any) -> Step:
+    """Return a step that gives an output; it can still be undone."""
+    return Step(
+        step.name,
+        Work("value", {"value": output}),
+        compensation=step.compensation,
+        scope=step.scope,
+        expected=0.0,
+        labels=step.labels,
+    )

@@ -242,7 +242,8 @@ async def _body(request: Request, kind: type[_Body]) -> _Body:
 
 
 def _who(request: Request) -> str:
-    return request.headers.get("x-podium-user") or f"http from {request.client.host if request.client else 'nowhere'}"
+    user = request.headers.get("x-podium-user")
+    return f"{user} over http" if user else f"http from {request.client.host if request.client else 'nowhere'}"
 
 
 def _json(value: Any, status: int = 200) -> Response:

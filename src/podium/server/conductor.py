@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -71,6 +72,7 @@ class Conductor:
         self._dispatchers: dict[str, Dispatcher] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._listener: asyncio.Task[None] | None = None
+        self._heard = 0
         self._stopping = False
 
     async def start(self) -> None:
@@ -257,18 +259,27 @@ class Conductor:
     async def _listen(self) -> None:
         """Hand what is told to runs from elsewhere to their dispatchers."""
         while True:
-            for run in tuple(self._dispatchers):
-                self._deliver(run)
-            for name, queue in tuple(self._queues.items()):
-                for run in [run for run in queue if self._is_cancelled(run)]:
-                    queue.remove(run)  # it ends at once, without waiting for its turn
-                    if not queue:
-                        del self._queues[name]
-                    self._begin(run)
+            try:
+                self._hear()
+            except sqlite3.Error:
+                _log.warning("the store cannot be read for now; what runs are told waits", exc_info=True)
             await asyncio.sleep(_LISTEN_INTERVAL)
 
-    def _is_cancelled(self, run: str) -> bool:
-        return any(isinstance(message.content, Cancel) for message in self._store.messages(run))
+    def _hear(self) -> None:
+        for run, message in self._store.told_since(self._heard):
+            self._heard = message.id
+            self._deliver(run)
+            if isinstance(message.content, Cancel):
+                self._begin_out_of_turn(run)
+
+    def _begin_out_of_turn(self, run: str) -> None:
+        """Let a queued run that is cancelled end at once."""
+        for name, queue in tuple(self._queues.items()):
+            if run in queue:
+                queue.remove(run)
+                if not queue:
+                    del self._queues[name]
+                self._begin(run)
 
     def _deliver(self, run: str) -> None:
         dispatcher = self._dispatchers.get(run)

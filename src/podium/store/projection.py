@@ -13,6 +13,7 @@ from podium.events import (
     AttemptFinished,
     CacheChecked,
     Event,
+    FallbackTaken,
     RunFinished,
     RunResumed,
     RunStarted,
@@ -52,6 +53,9 @@ ON CONFLICT (run, name) DO UPDATE SET
 _LOOK_UP = "INSERT OR REPLACE INTO lookup (run, step, digest, hit) VALUES (?, ?, ?, ?)"
 
 
+_FORGET_LOOKUP = "DELETE FROM lookup WHERE run = ? AND step = ?"
+
+
 class Projection:
     """Writes the read models of one run's events inside the caller's transaction.
 
@@ -72,6 +76,7 @@ class Projection:
             RunFinished: self._run_finished,
             AttemptFinished: self._attempt_finished,
             CacheChecked: self._cache_checked,
+            FallbackTaken: self._fallback_taken,
             StepFinished: self._step_finished,
         }
 
@@ -129,6 +134,9 @@ class Projection:
 
     def _cache_checked(self, event: CacheChecked) -> None:
         self._connection.execute(_LOOK_UP, (self._key, event.step, event.digest, event.hit))
+
+    def _fallback_taken(self, event: FallbackTaken) -> None:
+        self._connection.execute(_FORGET_LOOKUP, (self._key, event.step))  # it will not be the work's own result
 
     def _step_finished(self, event: StepFinished) -> None:
         own = self._seq if event.output is not None else None

@@ -30,6 +30,13 @@ SELECT run.id, {_STEP_COLUMNS} FROM step
 JOIN run ON run.key = step.run
 LEFT JOIN journal ON journal.run = step.run AND journal.seq = step.result_seq
 """  # noqa: S608 (no value of a user's is in it)
+_KNOWN_RESULT = f"""
+{_STEPS}
+JOIN lookup ON lookup.run = step.run AND lookup.step = step.name
+WHERE lookup.digest = ? AND NOT lookup.hit AND step.outcome = 'passed'
+    AND NOT EXISTS (SELECT 1 FROM step AS undo WHERE undo.run = step.run AND undo.name = step.name || '~undo')
+ORDER BY step.finished_us DESC LIMIT 1
+"""  # noqa: S608 (likewise)
 _IS_TAKEN = "SELECT 1 FROM journal WHERE run = ? AND seq = ?"
 _BATCH = 1000
 _message: msgspec.json.Decoder[Cancel | Signal] = msgspec.json.Decoder(Cancel | Signal)
@@ -254,13 +261,8 @@ class Store:
         return {target: msgspec.json.decode(text, type=Circuit) for target, text in rows}
 
     def known_result(self, digest: str) -> KnownResult | None:
-        """Return the newest result of a step that passed and had this digest."""
-        row = self._connection.execute(
-            f"{_STEPS} JOIN lookup ON lookup.run = step.run AND lookup.step = step.name "
-            "WHERE lookup.digest = ? AND NOT lookup.hit AND step.outcome = 'passed' "
-            "ORDER BY step.finished_us DESC LIMIT 1",
-            (digest,),
-        ).fetchone()
+        """Return the newest result of a step that passed, had this digest, and was not undone."""
+        row = self._connection.execute(_KNOWN_RESULT, (digest,)).fetchone()
         if row is None:
             return None
         step = _step_row(row)
@@ -289,6 +291,11 @@ class Store:
             "SELECT id, message FROM message WHERE run = ? AND id > ? ORDER BY id", (run, after)
         )
         return [Message(number, _message.decode(text)) for number, text in rows]
+
+    def told_since(self, after: int) -> list[tuple[str, Message]]:
+        """Return what any run was told, with its id, in order; only messages with a larger number."""
+        rows = self._connection.execute("SELECT run, id, message FROM message WHERE id > ? ORDER BY id", (after,))
+        return [(run, Message(number, _message.decode(text))) for run, number, text in rows]
 
     def delete_runs(self, older_than_us: int, *, is_running: Callable[[RunRow], bool]) -> Deleted:
         """Delete runs that began before a moment, with all that belongs only to them.

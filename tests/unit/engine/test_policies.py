@@ -16,8 +16,8 @@ from podium.events import (
     RunFinished,
 )
 from podium.plan.graph import Need, Plan, Step
-from podium.plan.policy import Breaker, Fallback, Group, Policy, Retry, RetryRule
-from podium.protocols import Circuit, Finished, KnownResult, Work
+from podium.plan.policy import Breaker, Compensation, Fallback, Group, Policy, Retry, RetryRule
+from podium.protocols import Circuit, Finished, KnownResult, Lost, Work
 from podium.testing.circuits import MemoryCircuits
 from podium.testing.conducted import Conducted
 from podium.testing.executors import Act, hanging, passing
@@ -337,3 +337,63 @@ def test_what_is_identical_has_the_same_digest():
         Conducted([step("a", policy=CACHED, payload=payload)], results=known).run()
         digests += known.asked
     assert digests[0] == digests[1] != digests[2]
+
+
+# What a review found
+
+
+def test_the_limit_of_all_attempts_holds_after_a_crash_too():
+    policy = Policy(total_timeout=10.0, retry=Retry(attempts=99, initial=2.0, maximum=2.0, jitter=0.0))
+    first = Conducted([step("a", policy=policy)], {"a": [erring()]}).run()
+    again = Conducted([step("a", policy=policy)], {"a": [erring()]}, journal=first.until(AttemptScheduled)).resume()
+    assert again.outcomes == {"a": "timed_out"}
+    assert again.summary.duration == pytest.approx(10.0, abs=1.5)
+
+
+def test_a_limit_that_passes_while_an_attempt_is_ended_is_not_forgotten():
+    policy = Policy(timeout=9.0, grace=5.0, total_timeout=10.0, retry=Retry(attempts=9, initial=60.0, jitter=0.0))
+    run = Conducted([step("a", policy=policy)], {"a": [hanging(ignores_stop=True)]}).run()
+    assert run.outcomes == {"a": "timed_out"}
+    assert attempts(run) == [1]
+    assert run.summary.duration < 20
+
+
+def test_texts_that_cannot_be_stored_are_escaped_and_a_hint_without_end_is_ignored():
+    acts = [erring("\udc80", details="\udcff", retry_after=float("inf"))]
+    run = Conducted([step("a", policy=Policy(retry=Retry(attempts=2)))], {"a": acts}).run()
+    assert run.of(AttemptFinished)[0].failure == Failure("Scripted", "\\udc80", "\\udcff")
+    lost = Conducted([step("a")], {"a": [Act(1.0, Lost("\udc80")), passing()]}).run()
+    assert lost.outcomes == {"a": "passed"}
+
+
+def test_a_result_that_was_taken_is_not_undone():
+    undo = Compensation(Work("scripted"))
+    steps = [step("a", policy=CACHED, compensation=undo), step("b", "a")]
+    run = Conducted(steps, {"b": [erring()]}, results=Known(KnownResult("run0", "a", 1))).run()
+    assert run.outcomes == {"a": "passed", "b": "failed"}
+    assert run.summary.outcome == "failed"
+
+
+def test_a_known_result_does_not_probe_a_target():
+    circuits = MemoryCircuits()
+    circuits.circuits["shop"] = Circuit(failures_us=(1,), opened_us=1)
+    steps = [step("a", policy=CACHED, breaker=SHOP), step("b", "a", breaker=SHOP)]
+    known = Known(KnownResult("run0", "a", 1))
+    assert Conducted(steps, circuits=circuits, results=known).run().outcomes == {"a": "passed", "b": "passed"}
+
+
+@pytest.mark.parametrize("name", ["a~undo", "a[0]"])
+def test_names_of_steps_that_follow_from_others_are_refused(name):
+    undo = Compensation(Work("scripted"))
+    with pytest.raises(PlanError, match="the name of a step that follows"):
+        Plan.of("test", [step("a", compensation=undo, for_each="inputs.x"), step(name)])
+    assert Plan.of("test", [step("a"), step(name)])
+
+
+def test_a_large_group_and_a_scarce_resource_are_worked_off_in_order():
+    steps = [step(f"s{n}", group="g", resources={"rig": 1.0}, expected=1.0) for n in range(40)]
+    more = {"groups": {"g": Group(stagger=0.5)}, "capacities": {"rig": 3.0}}
+    run = Conducted(steps, {f"s{n}": [passing(1.0)] for n in range(40)}, slots=99, **more).run()
+    assert [name for name, _ in run.started] == [f"s{n}" for n in range(40)]
+    assert run.executor.peak <= 3
+    assert run.summary.duration == pytest.approx(20.5)

@@ -10,7 +10,7 @@ import pytest
 
 from podium.engine import Dispatcher, LoopClock
 from podium.engine.breaker import record
-from podium.events import CacheChecked, StepFinished
+from podium.events import CacheChecked, FallbackTaken, StepFinished
 from podium.executors.inline import InlineExecutor
 from podium.messages import Cancel, Signal
 from podium.plan.graph import Plan, Step
@@ -108,3 +108,22 @@ def test_a_store_of_the_first_version_is_taken_over(path):
     with closing(Store.open(path)) as store:
         ran(store, "r1")
         assert store.run("r1").outcome == "passed"
+
+
+def test_the_result_of_what_was_undone_or_of_a_fallback_is_not_taken(store):
+    run = "r1"
+    at = 1_700_000_000_000_000
+    ran(store, run)
+    store.append(run, 1 + len(list(store.read(run))), [StepFinished(at_us=at, step="a~undo", outcome="passed")])
+    assert ran(store, "r2")[0] == 1
+    taken = FallbackTaken(at_us=at, step="a", index=1, name="poor", reason="")
+    store.append("r2", 1 + len(list(store.read("r2"))), [taken])
+    assert ran(store, "r3")[0] == 1
+
+
+def test_what_any_run_was_told_comes_in_order(store):
+    for run, content in (("r1", Signal("a")), ("r2", Cancel("me", "enough"))):
+        store.send(run, content)
+    told = store.told_since(0)
+    assert [(run, message.content) for run, message in told] == [("r1", Signal("a")), ("r2", Cancel("me", "enough"))]
+    assert store.told_since(told[0][1].id) == told[1:]
