@@ -328,10 +328,10 @@ def test_workers_come_and_go(shared):
     states = shared.get("/workers")
     assert {name: worker["capacity"] for name, worker in states["workers"].items()} == {"first": 3, "second": 5}
     answer = shared.client.put("/workers/third", json={"capacity": 2})
-    assert answer.json()["workers"]["third"] == {"capacity": 2, "healthy": True, "runs": []}
+    assert answer.json()["workers"]["third"] == {"capacity": 2, "healthy": True, "workflows": []}
     runs = [shared.post("/workflows", {"path": "waits.yaml"})["run"] for _ in range(10)]
     until(lambda: shared.get("/health") == {"running": 10, "queued": 0})
-    assert all(len(w["runs"]) == w["capacity"] for w in shared.get("/workers")["workers"].values())
+    assert all(len(w["workflows"]) == w["capacity"] for w in shared.get("/workers")["workers"].values())
 
     moved = shared.client.delete("/workers/third").json()["moved"]
     assert len(moved) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from podium.errors import UsageError
 
@@ -75,7 +76,7 @@ class LoadBalancer:
         """Return how many workflows a worker has.
 
         Raises:
-            UsageError: There is no such worker (U400).
+            UsageError: There is no such worker (U419).
         """
         return self._worker(name).load
 
@@ -130,24 +131,37 @@ class LoadBalancer:
             raise UsageError(f"the capacity of worker `{name}` must be at least 1, not {capacity}")
         self._workers[name] = _Worker(capacity)
 
-    def remove_worker(self, name: str) -> dict[str, str]:
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return worker to its `capacity`, whether it is `healthy`, and its `workflows`."""
+        return {
+            name: {
+                "capacity": worker.capacity,
+                "healthy": worker.is_healthy,
+                "workflows": [workflow for workflow, at in self._assigned.items() if at == name],
+            }
+            for name, worker in self._workers.items()
+        }
+
+    def remove_worker(self, name: str, *, overfill: bool = False) -> dict[str, str]:
         """Remove a worker, move its workflows to others, and return each of them with its new worker.
 
         Args:
             name: The worker.
+            overfill: Give the others more than they have room for, rather than refuse.
 
         Raises:
-            UsageError: There is no such worker (U400).
+            UsageError: There is no such worker (U419).
             NoWorkerError: The others have no room for all of its workflows (U400); nothing has changed.
         """
         worker = self._worker(name)
         workflows = [workflow for workflow, at in self._assigned.items() if at == name]
-        rooms = [one.room for one in self._others(name)]
-        if sum(rooms) < len(workflows):
+        others = self._others(name)
+        rooms = [one.room for one in others]
+        if sum(rooms) < len(workflows) and not (overfill and others):
             text = f"worker `{name}` has {len(workflows)} workflows, and the others have room for {sum(rooms):g}"
             raise NoWorkerError(text, hint="add a worker first")
         worker.is_healthy = False
-        moved = {workflow: self.assign_workflow(workflow) for workflow in workflows}
+        moved = {workflow: self._moved(workflow, overfill=overfill) for workflow in workflows}
         del self._workers[name]
         return moved
 
@@ -155,7 +169,7 @@ class LoadBalancer:
         """Give a worker no more workflows; what it has stays, and moves when it is assigned again.
 
         Raises:
-            UsageError: There is no such worker (U400).
+            UsageError: There is no such worker (U419).
         """
         self._worker(name).is_healthy = False
 
@@ -163,16 +177,32 @@ class LoadBalancer:
         """Let a worker take workflows again.
 
         Raises:
-            UsageError: There is no such worker (U400).
+            UsageError: There is no such worker (U419).
         """
         self._worker(name).is_healthy = True
+
+    def _moved(self, workflow: str, *, overfill: bool) -> str:
+        try:
+            return self.assign_workflow(workflow)
+        except NoWorkerError:
+            if not overfill:
+                raise
+        before = self._assigned[workflow]
+        chosen = min(
+            (name for name in self._workers if name != before), key=lambda name: self._relative(self._workers[name])
+        )
+        self.complete_workflow(workflow)
+        self._assigned[workflow] = chosen
+        self._workers[chosen].load += 1
+        return chosen
 
     def _others(self, name: str) -> list[_Worker]:
         return [worker for other, worker in self._workers.items() if other != name]
 
     def _worker(self, name: str) -> _Worker:
         if name not in self._workers:
-            raise UsageError(f"there is no worker `{name}`", hint=f"workers: {', '.join(self._workers) or 'none'}")
+            hint = f"workers: {', '.join(self._workers) or 'none'}"
+            raise UsageError(f"there is no worker `{name}`", code="U419", hint=hint)
         return self._workers[name]
 
     def _relative(self, worker: _Worker) -> float:

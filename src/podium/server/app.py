@@ -216,7 +216,7 @@ class Api:
 
     async def _workers(self, _request: Request) -> Response:
         workers = self._conductor.workers
-        return _json({"workers": msgspec.to_builtins(workers.states()), "balanced": workers.is_balanced()})
+        return _json({"workers": workers.describe(), "balanced": workers.is_balanced()})
 
     async def _add_worker(self, request: Request) -> Response:
         asked = await _body(request, Joining)

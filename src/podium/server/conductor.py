@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from podium.api.balancing import LoadBalancer, NoWorkerError
 from podium.engine import Dispatcher, LoopClock, Suspended
 from podium.engine.announcing import announce
 from podium.engine.shared_slots import SharedSlots
@@ -26,7 +27,6 @@ from podium.model.expressions import Cel
 from podium.plan.graph import Plan
 from podium.protocols import Executor
 from podium.runtime import ownership
-from podium.server.workers import Workers
 from podium.session import Session
 from podium.store import RunRow, new_run_id
 
@@ -64,7 +64,7 @@ class Conductor:
         self._leaving: list[dict[str, SharedExecutor]] = []
         self._limit = limit
         self._slots = SharedSlots(slots)
-        self.workers = Workers({})
+        self.workers = LoadBalancer({})
         for name, capacity in (workers or {"worker_1": limit}).items():
             self._take_in(name, capacity)
         self._clock = LoopClock()
@@ -116,7 +116,7 @@ class Conductor:
         self._begin_next()
 
     def _take_in(self, name: str, capacity: int) -> None:
-        self.workers.add(name, capacity)
+        self.workers.add_worker(name, capacity)
         executors = self._make()
         shared = {id(executor): SharedExecutor(executor) for executor in executors.values()}
         self._executors[name] = {kind: shared[id(executor)] for kind, executor in executors.items()}
@@ -130,9 +130,9 @@ class Conductor:
         Raises:
             UsageError: There is no such worker, or it is the only one.
         """
-        if list(self.workers.states()) == [name]:
+        if list(self.workers.get_load_distribution()) == [name]:
             raise UsageError(f"`{name}` is the only worker", hint="add another one first")
-        moved = self.workers.remove(name)
+        moved = list(self.workers.remove_worker(name, overfill=True))
         executors = self._executors.pop(name)
         self._leaving.append(executors)  # for `stop`, which may come first
         while any(executor.active for executor in executors.values()):  # noqa: ASYNC110 (nobody announces their ends)
@@ -200,8 +200,9 @@ class Conductor:
         while not self._stopping and self._queues and len(self._tasks) < self._limit:
             name = next(iter(self._queues))
             run = self._queues[name][0]
-            worker = self.workers.assign(run)
-            if worker is None:
+            try:
+                self.workers.assign_workflow(run)
+            except NoWorkerError:
                 return
             queue = self._queues.pop(name)
             queue.popleft()
@@ -217,7 +218,8 @@ class Conductor:
     def _ended(self, run: str) -> None:
         self._tasks.pop(run, None)
         self._dispatchers.pop(run, None)
-        self.workers.complete(run)
+        self.workers.complete_workflow(run)
+        self.workers.rebalance()
         self._begin_next()
 
     async def _conduct(self, run: str) -> None:
@@ -253,7 +255,10 @@ class Conductor:
             await executor.close()
 
     def _chosen(self, run: str, kind: str) -> SharedExecutor:
-        worker = self.workers.assign(run) or next(iter(self._executors))  # all full: a run that moves must not wait
+        try:
+            worker = self.workers.assign_workflow(run)
+        except NoWorkerError:  # a cancelled run that ends out of turn
+            worker = next(iter(self._executors))
         return self._executors[worker][kind]
 
     async def _listen(self) -> None:

@@ -143,3 +143,15 @@ def test_rebalancing_goes_by_capacity_and_leaves_the_unhealthy_alone():
     balancer.mark_healthy("large")
     assert balancer.rebalance() == {"y": "large", "x": "large"}
     assert balancer.get_load_distribution() == {"small": 0, "large": 2}
+
+
+def test_a_worker_that_leaves_may_overfill_the_others():
+    balancer = LoadBalancer({"a": 1, "b": 1})
+    balancer.assign_workflow("x")
+    balancer.assign_workflow("y")
+    with pytest.raises(NoWorkerError):
+        balancer.remove_worker("b")
+    assert balancer.remove_worker("b", overfill=True) == {"y": "a"}
+    assert balancer.describe() == {"a": {"capacity": 1, "healthy": True, "workflows": ["x", "y"]}}
+    with pytest.raises(NoWorkerError):
+        balancer.assign_workflow("z")
