@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.api.workflows import LoadBalancer
+from podium.api.balancing import LoadBalancer, NoWorkerError
 from podium.errors import UsageError
 
 
