@@ -108,7 +108,7 @@ class LoadBalancer:
             fullest, emptiest = max(able, key=lambda name: able[name]), min(able, key=lambda name: able[name])
             target = self._workers[emptiest]
             after = able[emptiest] + self._share(target)
-            if not target.room or after >= able[fullest]:
+            if target.room <= 0 or after >= able[fullest]:
                 return moved
             workflow = next(one for one, at in reversed(self._assigned.items()) if at == fullest)
             self._workers[fullest].load -= 1
@@ -215,7 +215,7 @@ class LoadBalancer:
         return 1 / (worker.capacity or largest)
 
     def _least_loaded(self, workflow_id: str) -> str:
-        able = [name for name, worker in self._workers.items() if worker.room]
+        able = [name for name, worker in self._workers.items() if worker.room > 0]
         if able:
             return min(able, key=lambda name: self._relative(self._workers[name]))
         shown = ", ".join(f"{name} {_described(worker)}" for name, worker in self._workers.items())
