@@ -212,8 +212,12 @@ class _Reader:
             return
         if numbered:
             place = self.place(*numbered.span("id"))
-            description = numbered["description"].strip()
+            start = numbered.start("description")
+            found = (match.start() for match in _COMMENT.finditer(self.line, start) if match[0] == "<!--")
+            end = next(found, len(self.line))
+            description = self.line[start:end].strip()
             self.drafts.append(_Draft(numbered["id"], description, done, place, offset + item.start("box") + mark))
+            self.on_rest(end)
         elif not self.line[item.end() :][:1].strip():  # a link `[x](…)` is no box
             self.unnumbered.append(self.place(item.start("box") - 1, item.end()))
 

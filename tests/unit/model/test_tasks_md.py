@@ -42,7 +42,7 @@ Format:
 TASK_LINE = re.compile(r"^\s*[-*]\s*\[\s*([ xX])\s*\]\s*(\d+(?:\.\d+)?)\.?\s*(.+)$")
 
 words = st.text("abcXYZ äöü✓.,:[]()#*-_$`{}'\"<!>123", min_size=1, max_size=20).map(str.strip)
-descriptions = words.filter(lambda text: text and not text[0].isdigit() and not text.startswith("."))
+descriptions = words.filter(lambda text: text and not text[0].isdigit() and text[0] != "." and "<!--" not in text)
 ids = st.builds(str, st.integers(0, 30)) | st.builds("{}.{}".format, st.integers(0, 9), st.integers(0, 9))
 names = st.none() | st.text("abcdef-/.0123456789", min_size=1, max_size=10).filter(lambda text: text != "self")
 
@@ -134,7 +134,7 @@ def test_what_is_written_is_read(tasks):
         ("* [x] 2.1 Test it  ", Task("2.1", "Test it", done=True)),
         ("\t-[ X ]10Ship it", Task("10", "Ship it", done=True)),
         ("  -  [  ]  3.  3 times", Task("3", "3 times")),
-        ("- [ ] 1. a <b> `c` <!-- d -->", Task("1", "a <b> `c` <!-- d -->")),
+        ("- [ ] 1. a <b> `c` <!-- d -->", Task("1", "a <b> `c`")),
     ],
 )
 def test_forms_of_a_task(line, task):
@@ -477,3 +477,11 @@ def test_tick_says_that_the_file_cannot_be_written(tmp_path, monkeypatch):
     assert caught.value.diagnostics[0].code == "E502"
     assert [p.name for p in tmp_path.iterdir()] == ["TASKS.md"]
     assert path.read_text() == "- [ ] 1. a\n"
+
+
+def test_comments_may_stand_on_the_line_of_the_task():
+    (one, two) = parse_tasks(
+        "- [ ] 1. first\n- [ ] 2. write `<!--` <!-- depends: 1 --> <!-- agent: ann -->\n", "t.md"
+    ).tasks
+    assert (two.description, two.depends, two.agent) == ("write `<!--`", ("1",), "ann")
+    assert one.description == "first"
