@@ -79,7 +79,7 @@ def machine() -> Row:
     return {
         "cpus": os.cpu_count(),
         "cpu": _cpu_model(),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "podium": _version("podium"),
         "peers": {name: _version(name) for name in PEERS},
