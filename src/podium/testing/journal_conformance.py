@@ -26,15 +26,22 @@ from podium.events import (
     AttemptFinished,
     AttemptLost,
     AttemptProgressed,
+    AttemptRefused,
     AttemptScheduled,
     AttemptStarted,
     AttemptStopping,
+    CacheChecked,
     CancelRequested,
+    CircuitChanged,
+    CompensationStarted,
     Failure,
+    FallbackTaken,
+    ItemsFound,
     LateResult,
     RunFinished,
     RunResumed,
     RunStarted,
+    SignalReceived,
     StepFinished,
 )
 from podium.protocols import Journal, Record, content_digest
@@ -70,6 +77,12 @@ def bare_run(run: str) -> list[AnyEvent]:
     """Return a journal with every kind of event, all that has a default left out."""
     return [
         RunStarted(at_us=AT_US, run=run, work="plan", name="bare", definition="0" * 32, steps=2, slots=1),
+        SignalReceived(at_us=AT_US, name="go"),
+        CacheChecked(at_us=AT_US, step="a", digest="0" * 32, hit=False),
+        CircuitChanged(at_us=AT_US, target="t", state="open"),
+        AttemptRefused(at_us=AT_US, step="a", target="t", reason="open", retry_after=0.0),
+        FallbackTaken(at_us=AT_US, step="a", index=1, name="", reason=""),
+        ItemsFound(at_us=AT_US, step="c", items=[]),
         AttemptStarted(at_us=AT_US, step="a", number=1, token=2),
         AttemptProgressed(at_us=AT_US, step="a", token=2),
         RunResumed(at_us=AT_US, engine="host:1:2"),
@@ -82,6 +95,7 @@ def bare_run(run: str) -> list[AnyEvent]:
         AttemptFinished(at_us=AT_US, step="a", token=7, outcome="cancelled", duration=0.0),
         StepFinished(at_us=AT_US, step="a", outcome="cancelled"),
         StepFinished(at_us=AT_US, step="b", outcome="cancelled", attempts=0),
+        CompensationStarted(at_us=AT_US, steps=(), reason="cancelled"),
         RunFinished(at_us=AT_US, outcome="cancelled", counts={}, duration=0.0),
     ]
 
@@ -111,13 +125,26 @@ def full_run(run: str) -> list[AnyEvent]:
             options={"speed": 2.5, "paths": ["a", _AWKWARD], "none": None},
             engine="host:12:3.5",
         ),
-        AttemptStarted(at_us=AT_US + 1, step=_AWKWARD, number=1, token=2),
+        SignalReceived(at_us=AT_US, name=_AWKWARD, payload=output, who=_AWKWARD, message=2**40),
+        CacheChecked(at_us=AT_US, step=_AWKWARD, digest=digest, hit=True, run="other", source=_AWKWARD),
+        CircuitChanged(at_us=AT_US, target=_AWKWARD, state="half_open"),
+        AttemptRefused(at_us=AT_US, step=_AWKWARD, target=_AWKWARD, reason=_AWKWARD, retry_after=1 / 3),
+        FallbackTaken(at_us=AT_US, step=_AWKWARD, index=2, name=_AWKWARD, reason=_AWKWARD),
+        ItemsFound(at_us=AT_US, step=f"{_AWKWARD}[]", items=[output, None, 1]),
+        CompensationStarted(at_us=AT_US, steps=(_AWKWARD, "b"), reason="failed"),
+        AttemptStarted(at_us=AT_US + 1, step=_AWKWARD, number=1, token=2, fallback=_AWKWARD),
         AttemptProgressed(at_us=AT_US + 2, step=_AWKWARD, token=2, done=1 / 3, message=_AWKWARD),
         AttemptStopping(at_us=AT_US + 3, step=_AWKWARD, token=2, reason="timeout", force=True),
-        RunResumed(at_us=AT_US + 4, engine="other:1:2"),
+        RunResumed(at_us=AT_US + 4, engine="other:1:2", reopens=False),
         AttemptLost(at_us=AT_US + 5, step=_AWKWARD, token=2, reason=_AWKWARD, by="engine"),
         AttemptScheduled(
-            at_us=AT_US + 6, step=_AWKWARD, number=2, not_before_us=AT_US + 1_000_000, delay=0.1 + 0.2, reason="retry"
+            at_us=AT_US + 6,
+            step=_AWKWARD,
+            number=2,
+            not_before_us=AT_US + 1_000_000,
+            delay=0.1 + 0.2,
+            reason="retry",
+            rule=3,
         ),
         AttemptStarted(at_us=AT_US + 7, step=_AWKWARD, number=2, token=8),
         LateResult(at_us=AT_US + 8, step=_AWKWARD, token=2, outcome="errored"),
@@ -131,14 +158,20 @@ def full_run(run: str) -> list[AnyEvent]:
             failure=failure,
             artifacts={"log": digest, _AWKWARD: digest},
         ),
-        CancelRequested(at_us=AT_US + 10, who="deadline", why=_AWKWARD, force=True),
+        CancelRequested(at_us=AT_US + 10, who="deadline", why=_AWKWARD, force=True, compensate=False, message=7),
     ]
     events += [
         StepFinished(at_us=AT_US + 11, step=f"{_AWKWARD} {outcome}", outcome=outcome, attempts=2, reason=_AWKWARD)
         for outcome in OUTCOMES
     ]
     events.append(
-        RunFinished(at_us=AT_US + 12, outcome="cancelled", counts=dict.fromkeys(OUTCOMES, 1), duration=123.456)
+        RunFinished(
+            at_us=AT_US + 12,
+            outcome="compensated",
+            counts=dict.fromkeys(OUTCOMES, 1),
+            duration=123.456,
+            output=output,
+        )
     )
     return events
 
