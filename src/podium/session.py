@@ -118,6 +118,7 @@ class Session:
         Raises:
             NothingSelectedError: The plan has no steps.
             PlanError: A step asks for something nothing here can do.
+            Suspended: The run was left through `interrupts`, to be resumed.
         """
         if not plan.steps:
             raise NothingSelectedError("the plan has no steps, so there is nothing to run")
@@ -324,7 +325,8 @@ class Session:
                 results=self.store,
             )
             interrupts.bind(
-                lambda why, count: dispatcher.cancel(who="user", why=why, force=count > 1, compensate=count < _KILLS)
+                lambda why, count: dispatcher.cancel(who="user", why=why, force=count > 1, compensate=count < _KILLS),
+                dispatcher.suspend,
             )
             listener = asyncio.create_task(self._listen(run, dispatcher))
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from podium.engine import Suspended
 from podium.errors import PodiumError
 from podium.events import CancelRequested, CompensationStarted, RunFinished, RunStarted
 from podium.plan.graph import Plan
@@ -22,6 +24,7 @@ from podium.runtime.interrupts import Interrupts
 from podium.session import Session
 from podium.store import RunRow, StepRow
 
+_log = logging.getLogger("podium.api")
 _FAILED = ("failed", "errored", "timed_out")
 _UNDONE = ("compensated", "compensation_failed")
 
@@ -58,10 +61,12 @@ class Execution:
         self._end.set_running_or_notify_cancel()  # so that nobody who waits for it can cancel it
 
     def carry_out(self) -> None:
-        """Run the plan to its end."""
+        """Run the plan to its end, or until it is left."""
         try:
             with Session.open(self._store) as session:
                 session.run(self.plan, sinks=[self], interrupts=self._interrupts, functions=self._functions)
+        except Suspended:
+            _log.warning("run %s is left as the program ends; `podium resume` goes on with it", self.run)
         except Exception as error:  # noqa: BLE001 (the status says so)
             self.problem = error
 
@@ -69,6 +74,10 @@ class Execution:
         """Ask the run to end."""
         self.cancelled_at = datetime.now(UTC)
         self._interrupts.request("a cancellation")
+
+    def leave(self) -> None:
+        """Ask for nothing more to be begun: the run is left when what is under way is over."""
+        self._interrupts.leave()
 
     def end(self) -> None:
         """Tell those who wait that it is over."""
@@ -127,6 +136,7 @@ class Lane:
         self._lock = threading.Lock()
         self._waiting: deque[Execution] = deque()
         self._running: set[Execution] = set()
+        self._left = False
         _lanes.add(self)
 
     def add(self, execution: Execution) -> None:
@@ -147,21 +157,22 @@ class Lane:
                 execution.end()
             return True
 
-    def finish(self) -> None:
-        """Wait until all executions are over; Ctrl-C cancels them."""
-        while there := self._there():
-            try:
-                there[0].join()
-            except KeyboardInterrupt:
-                for execution in there:
-                    self.cancel(execution)
-
-    def _there(self) -> list[Execution]:
+    def leave(self) -> None:
+        """Leave all executions: wait for the attempts under way, begin nothing more."""
         with self._lock:
-            return [*self._running, *self._waiting]
+            self._left = True
+            running, waiting = [*self._running], [*self._waiting]
+            self._waiting.clear()
+        for execution in waiting:
+            _log.warning("execution %s was not begun as the program ends", execution.id)
+            execution.end()
+        for execution in running:
+            execution.leave()
+        for execution in running:
+            execution.join()
 
     def _start_next(self) -> None:
-        while self._waiting and len(self._running) < self._width:
+        while self._waiting and len(self._running) < self._width and not self._left:
             execution = self._waiting.popleft()
             execution.is_queued = False
             self._running.add(execution)
@@ -180,24 +191,24 @@ class Lane:
 _lanes: WeakSet[Lane] = WeakSet()
 
 
-def _finish_all() -> None:
-    """Let executions end that nobody waited for, before the interpreter takes away what they need."""
+def _leave_all() -> None:
+    """Leave executions that nobody waited for: an interpreter that ends starts no threads and processes any more."""
     for lane in tuple(_lanes):
-        lane.finish()
+        lane.leave()
 
 
-def _wait_at_exit() -> None:
-    """Register `_finish_all` as the thread pools of the standard library register themselves; `atexit` is too late.
+def _leave_at_exit() -> None:
+    """Register `_leave_all` as the thread pools of the standard library register themselves; `atexit` is too late.
 
     Whatever is registered last is called first, so this has to come after them.
     """
     importlib.import_module("concurrent.futures.thread")
     register: Callable[[Callable[[], None]], None] | None = getattr(threading, "_register_atexit", None)
     if register is not None:
-        register(_finish_all)
+        register(_leave_all)
 
 
-_wait_at_exit()
+_leave_at_exit()
 
 
 def status_of(session: Session, row: RunRow) -> dict[str, Any]:

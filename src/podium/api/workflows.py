@@ -60,8 +60,8 @@ class WorkflowConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WorkflowEngine:
     """Defines and executes workflows.
 
-    Close it when it is no longer needed, or use it in `async with`; a program that ends otherwise waits for what still
-    runs. Its methods may be called from one event loop after another.
+    Close it when it is no longer needed, or use it in `async with`; a program that ends otherwise waits for the steps
+    under way and leaves the rest, with a warning. Its methods may be called from one event loop after another.
 
     Args:
         config: Keys of `WorkflowConfig` that differ from their default.

@@ -14,6 +14,9 @@ import msgspec
 from podium.executors.results import Call, CallError, Context, Tasks, arguments, progress_through, raised, returned
 from podium.protocols import Attempt, Finished, Progressed, ReportTo
 
+_LOOKING = 0.005
+"""How often `close` looks whether functions have returned [s]; at exit no thread can be started to wait."""
+
 
 class LocalExecutor:
     """Calls coroutine functions as asyncio tasks and other functions in threads.
@@ -47,10 +50,13 @@ class LocalExecutor:
 
     async def close(self) -> None:
         """Cancel all coroutines and wait for the functions that are in threads."""
+        under_way = list(self._in_thread.values())
         await self._tasks.close()
         pool, self._pool = self._pool, None
         if pool is not None:
-            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+        while not all(future.done() for future in under_way):  # noqa: ASYNC110 (they tell no loop)
+            await asyncio.sleep(_LOOKING)
 
     async def _carry_out(self, attempt: Attempt, report: ReportTo) -> Finished:
         try:

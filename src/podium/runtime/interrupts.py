@@ -35,6 +35,8 @@ class Interrupts:
         self._heard = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cancel: Cancel | None = None
+        self._suspend: Callable[[], object] | None = None
+        self._leaving = False
         self._before: dict[signal.Signals, Any] = {}
 
     def request(self, name: str) -> None:
@@ -45,14 +47,22 @@ class Interrupts:
             with contextlib.suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(self._deliver)
 
-    def bind(self, cancel: Cancel) -> None:
-        """Deliver to this function from here on, in the running loop, and at once what has arrived."""
-        self._loop, self._cancel = asyncio.get_running_loop(), cancel
+    def leave(self) -> None:
+        """Let the run be left, to be resumed by another process; may be called from any thread."""
+        self._leaving = True
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(self._deliver)
+
+    def bind(self, cancel: Cancel, suspend: Callable[[], object]) -> None:
+        """Deliver to these functions from here on, in the running loop, and at once what has arrived."""
+        self._loop, self._cancel, self._suspend = asyncio.get_running_loop(), cancel, suspend
         self._deliver()
 
     def unbind(self) -> None:
         """The run is over; what arrives now has nothing to end."""
-        self._loop = self._cancel = None
+        self._loop = self._cancel = self._suspend = None
 
     def __enter__(self) -> Self:
         """Take over the signals, in the main thread."""
@@ -75,6 +85,8 @@ class Interrupts:
         self.request(signal.Signals(number).name)
 
     def _deliver(self) -> None:
+        if self._leaving and self._suspend is not None:
+            self._suspend()
         while self._cancel is not None and self._heard < len(self.names):
             name = self.names[self._heard]
             self._heard += 1
