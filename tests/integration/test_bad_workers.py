@@ -161,7 +161,7 @@ def message(body):
         message(b"\xc1"),
         message(b""),
         message(b"\x92\x01\x83\xa4type\xa8finished\xa7outcome\xa6passed\xa6output\xa2\xff\xfe"),
-        message(b"\x92\x01\x83\xa4type\xa8finished\xa7outcome\xa6passed\xa6output" + b"\x91" * 5000 + b"\x01"),
+        message(b"\x92\x01\x83\xa4type\xa8finished\xa7outcome\xa6passed\xa6output" + b"\x91" * 50_000 + b"\x01"),
     ],
     ids=["text", "a length", "one byte", "no MessagePack", "nothing", "no UTF-8", "nested deep"],
 )
