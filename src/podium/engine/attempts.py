@@ -9,9 +9,9 @@ import msgspec
 
 from podium.engine.state import StepState
 from podium.events import Failure
-from podium.nesting import DEEPEST, is_too_deep
 from podium.plan.policy import Policy
 from podium.protocols import LARGEST_BLOB, Executor, Finished, Lost
+from podium.storable import DEEPEST, encodable, is_too_deep
 
 StopReason = Literal["timeout", "silence", "total", "cancel", "deadline"]
 _TIMED_OUT: dict[StopReason, str] = {"timeout": "Timeout", "silence": "Silence", "total": "TotalTimeout"}
@@ -96,11 +96,6 @@ class Running:
             return f"was not done within {policy.total_timeout:g} s, with all attempts"
         end = self._end(policy)
         return f"did not end within {0.0 if end is None else end - self.started_at:.6g} s"
-
-
-def encodable(text: str) -> str:
-    """Return a text that can be stored, with lone surrogates as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def storable(report: Finished) -> Finished:

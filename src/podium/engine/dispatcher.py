@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from podium.engine.announcing import definition_of, run_started
-from podium.engine.attempts import Running, StopReason, encodable, storable
+from podium.engine.attempts import Running, StopReason, storable
 from podium.engine.circuits import Breakers
 from podium.engine.outcomes import DEADLINE, run_outcome
 from podium.engine.pace import Pace
@@ -71,6 +71,7 @@ from podium.protocols import (
     Work,
     content_digest,
 )
+from podium.storable import encodable
 
 _log = logging.getLogger("podium.engine")
 _WAIT = "wait"
@@ -275,10 +276,6 @@ class Dispatcher:
         """
         self._suspended = True
         self._clock.wake()
-
-    def waiting_for(self) -> list[str]:
-        """Return the names of the steps whose attempts are under way."""
-        return [running.state.step.name for running in self._running.values()]
 
     def _request(self, action: Callable[[], None]) -> None:
         self._requests.append(action)

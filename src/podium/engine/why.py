@@ -105,10 +105,9 @@ def _ready(state: RunState, step: StepState, starts: dict[str, int], now_us: int
             yield f"its group `{step.step.group}` lets the next step start in {left:.3g} s"
     for name, amount in step.step.resources.items():
         holders = [other.step.name for other in running if name in other.step.resources]
-        there = state.plan.capacities.get(name, 0.0)
+        there = state.plan.capacities.get(name) or float(step.parent.step.at_once if step.parent else 0)
         used = sum(other.step.resources[name] for other in running if name in other.step.resources)
         if used + amount > there:
-            there = there or used
             yield f"it needs {amount:g} of `{name}`, of which {_listed(holders)} hold {used:g} of {there:g}"
     if sum(other.step.slots for other in running) >= state.plan.slots:
         yield f"all {state.plan.slots} slots are taken, by {_listed([other.step.name for other in running])}"

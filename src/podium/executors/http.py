@@ -14,8 +14,9 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from podium.events import Failure
-from podium.executors.results import Tasks, encodable, raised, returned
+from podium.executors.results import Tasks, raised, returned
 from podium.protocols import Attempt, Finished, ReportTo
+from podium.storable import encodable
 
 if TYPE_CHECKING:
     import httpx

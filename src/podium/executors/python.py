@@ -20,12 +20,12 @@ from podium.executors.results import (
     CallError,
     Context,
     arguments,
-    encodable,
     progress_through,
     raised,
     returned,
 )
 from podium.protocols import Finished
+from podium.storable import encodable
 
 OUTPUT = "output"
 """Name of the artifact with what the function printed."""

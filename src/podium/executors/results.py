@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import msgspec
 
 from podium.events import Failure
-from podium.nesting import DEEPEST, is_too_deep
 from podium.protocols import Attempt, Finished, ReportTo
+from podium.storable import DEEPEST, encodable, is_too_deep
 
 _CALLERS = {
     str(Path(str(file)).parent)
@@ -142,11 +142,6 @@ def raised(error: BaseException, artifacts: Mapping[str, bytes] | None = None) -
         retry_after=_retry_after(error),
     )
     return Finished(outcome, failure=failure, artifacts=kept)
-
-
-def encodable(text: str) -> str:
-    """Return a text that can be stored, with lone surrogates as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _plain(value: Any) -> Any:

@@ -26,8 +26,8 @@ import msgspec
 from podium.errors import PodiumError
 from podium.events import OUTCOMES, Failure
 from podium.executors.wire import Frames, Reported, Task, check, frame
-from podium.nesting import DEEPEST, is_too_deep
 from podium.protocols import Finished, Progressed
+from podium.storable import DEEPEST, encodable, is_too_deep
 
 Progress = Callable[[float | None, str], None]
 Target = Callable[[Any, Progress], Finished]
@@ -63,7 +63,7 @@ class Worker:
 
     def _carry_out(self, task: Task) -> Finished:
         def progress(done: float | None, message: str) -> None:
-            data = frame(Reported(task.token, Progressed(done, _encodable(message))))
+            data = frame(Reported(task.token, Progressed(done, encodable(message))))
             if threading.current_thread() is not threading.main_thread():
                 self._send(data)
                 return
@@ -85,8 +85,8 @@ class Worker:
             limit = "memory" if task.memory_bytes is None else f"its {task.memory_bytes / 2**20:.0f} MiB of memory"
             return Finished("errored", failure=Failure("MemoryError", f"needed more than {limit}"))
         except Exception as error:  # noqa: BLE001 (whatever a task raises is its result)
-            details = _encodable(traceback.format_exc())
-            return Finished("errored", failure=Failure(type(error).__name__, _encodable(_in_words(error)), details))
+            details = encodable(traceback.format_exc())
+            return Finished("errored", failure=Failure(type(error).__name__, encodable(_in_words(error)), details))
 
     def _read(self) -> None:
         frames = Frames(Task)
@@ -127,12 +127,7 @@ def _framed(token: int, result: Any) -> bytes:
 
 
 def _no_result(why: str) -> Finished:
-    return Finished("errored", failure=Failure("NoResult", _encodable(f"returned what is no result: {why}")))
-
-
-def _encodable(text: str) -> str:
-    """Return a text that can be sent, with lone surrogates as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return Finished("errored", failure=Failure("NoResult", encodable(f"returned what is no result: {why}")))
 
 
 def _in_words(error: Exception) -> str:

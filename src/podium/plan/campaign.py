@@ -18,6 +18,7 @@ from podium.model.scenario import Scenario
 from podium.plan.graph import Plan, Step
 from podium.plan.policy import Policy, Retry
 from podium.protocols import Work
+from podium.storable import file_name
 
 _SUFFIXES = (".yaml", ".yml")
 _SECONDS_PER_NODE_STEP = 4e-6
@@ -107,7 +108,7 @@ def plan_campaign(paths: Sequence[str | Path], options: CampaignOptions) -> Camp
     invalid: dict[str, DocumentError] = {}
     warnings: list[Diagnostic] = []
     for file in files:
-        name = _printable(Path(os.path.relpath(file, base)).as_posix())
+        name = file_name(Path(os.path.relpath(file, base)).as_posix())
         try:
             variants = _variants(file, options)
         except DocumentError as error:
@@ -191,11 +192,6 @@ def _unreadable(error: OSError) -> NoReturn:
     raise UsageError(text, code="U430", hint="check its permissions, or name other folders") from error
 
 
-def _printable(name: str) -> str:
-    """Return a file name as text that can be stored; bytes that are no UTF-8 as escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def _base(paths: Sequence[str | Path], files: Sequence[Path]) -> Path:
     folders = [Path(path) if Path(path).is_dir() else Path(path).parent for path in paths]
     places = [str(path.absolute()) for path in (*folders, *(file.parent for file in files))]
@@ -236,7 +232,7 @@ def _seeded(
 
 
 def _case(name: str, file: Path, scenario: Scenario, swept: Mapping[str, str], options: CampaignOptions) -> Step:
-    payload: dict[str, Any] = {"scenario": msgspec.to_builtins(scenario), "path": _printable(str(file))}
+    payload: dict[str, Any] = {"scenario": msgspec.to_builtins(scenario), "path": file_name(str(file))}
     expected = len(scenario.nodes) * (scenario.duration_ns / scenario.step_ns) * _SECONDS_PER_NODE_STEP
     if options.speed is not None:
         payload["speed"] = options.speed
@@ -248,13 +244,13 @@ def _case(name: str, file: Path, scenario: Scenario, swept: Mapping[str, str], o
         work=Work("simulation", payload),
         policy=Policy(timeout=options.timeout, retry=retry),
         expected=expected,
-        labels={"file": _printable(str(file)), "scenario": scenario.name, **swept},
+        labels={"file": file_name(str(file)), "scenario": scenario.name, **swept},
     )
 
 
 def _refused(name: str, file: Path, error: DocumentError) -> Step:
     payload = {"diagnostics": [diagnostic.render() for diagnostic in error.diagnostics]}
-    return Step(name=name, work=Work("invalid", payload), expected=0.0, labels={"file": _printable(str(file))})
+    return Step(name=name, work=Work("invalid", payload), expected=0.0, labels={"file": file_name(str(file))})
 
 
 def _recorded(paths: Sequence[str | Path], options: CampaignOptions) -> dict[str, Any]:
@@ -262,6 +258,6 @@ def _recorded(paths: Sequence[str | Path], options: CampaignOptions) -> dict[str
     given = {key: value for key, value in values.items() if value not in (None, {}, (), [])}
     return {
         **given,
-        "paths": [_printable(str(path)) for path in paths],
+        "paths": [file_name(str(path)) for path in paths],
         "speed": options.speed if options.speed is not None else "max",
     }

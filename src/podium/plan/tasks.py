@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from podium.model.tasks_md import Task, load_tasks
 from podium.plan.graph import Need, Plan, Step
 from podium.plan.policy import Fallback, Group, Policy
 from podium.protocols import Work
+from podium.storable import file_name
 
 GROUP = "agents"
 """Group of the steps, whose pace keeps agents from starting all at once."""
@@ -84,11 +84,11 @@ def plan_tasks(
     ]
     options = {"stagger": stagger, "tool": tool, "fallback": fallback, "partial_context": partial_context}
     plan = Plan.of(
-        _printable(path.stem),
+        file_name(path.stem),
         steps,
         slots=slots,
         groups={GROUP: Group(stagger=stagger)},
-        options={"paths": [_printable(str(path))], "parallel": slots, **options},
+        options={"paths": [file_name(str(path))], "parallel": slots, **options},
     )
     return Tasks(plan, done, checklist.warnings)
 
@@ -112,8 +112,3 @@ def _dependency(task: Task) -> dict[str, Any]:
 def _literal(text: str | None) -> str | None:
     """Return text of which no part is taken for an expression."""
     return text and text.replace("${", "$${")
-
-
-def _printable(name: str) -> str:
-    """Return a file name as text that can be stored; bytes that are no UTF-8 as escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

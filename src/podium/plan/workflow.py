@@ -6,7 +6,6 @@ is wrong is reported all at once, each with its place.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from podium.plan.workflow_lowering import Lowering, output_expressions
 from podium.plan.workflow_policies import seconds
 from podium.plan.workflow_references import check_graph, check_written
 from podium.protocols import Expressions
+from podium.storable import file_name
 
 
 class Workflow(msgspec.Struct, frozen=True):
@@ -123,11 +123,6 @@ def plan_workflow_mapped(
         groups=drafts.groups,
         inputs=values,
         outputs=outputs,
-        options={"paths": [_printable(str(file))], "folder": _printable(str(file.resolve().parent))},
+        options={"paths": [file_name(str(file))], "folder": file_name(str(file.resolve().parent))},
     )
     return Workflow(plan, tuple(drafts.findings("warning")))
-
-
-def _printable(name: str) -> str:
-    """Return a file name as text that can be stored; bytes that are no UTF-8 as escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

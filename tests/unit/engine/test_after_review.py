@@ -17,10 +17,10 @@ from podium.events import (
     CancelRequested,
     StepFinished,
 )
-from podium.nesting import DEEPEST, is_too_deep
 from podium.plan.graph import Need, Plan, Step
 from podium.plan.policy import Policy, Retry
 from podium.protocols import Finished, Work
+from podium.storable import DEEPEST, is_too_deep
 from podium.testing.conducted import Conducted
 from podium.testing.executors import Act, failing, hanging, passing
 from podium.testing.journal import MemoryJournal

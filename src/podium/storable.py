@@ -1,7 +1,11 @@
-"""How deep a value is nested, found without recursion, so that the answer depends on no interpreter's stack."""
+"""What can be stored: texts that are UTF-8, and values not nested too deep.
+
+The depth is found without recursion, so that the answer depends on no interpreter's stack.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 DEEPEST = 200
@@ -26,3 +30,13 @@ def _inside(value: Any) -> list[Any]:
     else:
         return []
     return [inner for inner in values if isinstance(inner, list | tuple | dict)]
+
+
+def encodable(text: str) -> str:
+    """Return a text that can be stored and sent, with lone surrogates as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def file_name(path: str) -> str:
+    """Return the name of a file as text that can be stored; bytes that are no UTF-8 as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
