@@ -5,7 +5,8 @@ An event is a fact, written once to the journal and never changed. Grammar of a 
     run      = RunStarted item* RunFinished (RunResumed item* RunFinished)*
     item     = RunResumed | CancelRequested | SignalReceived | CompensationStarted | an event of a step
     step     = [CacheChecked] attempt* [[FallbackTaken] AttemptScheduled attempt+]* [ItemsFound] StepFinished
-    attempt  = AttemptStarted AttemptProgressed* [AttemptStopping] (AttemptFinished | AttemptLost) | AttemptRefused
+    attempt  = AttemptStarted sign* [AttemptStopping] sign* (AttemptFinished | AttemptLost) | AttemptRefused
+    sign     = AttemptProgressed | TestsFinished | ServiceReady
     late     = LateResult                    (any time after the attempt was superseded)
 
 `AttemptStarted` is in the journal before the attempt begins, `StepFinished` before anything that depends on
@@ -21,6 +22,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import msgspec
+
+from podium.test_results import TestResult
 
 Outcome = Literal["passed", "failed", "errored", "timed_out", "skipped", "cancelled"]
 """How a step or a run ended. `failed`: the thing under test is wrong. `errored`: we could not tell."""
@@ -254,19 +257,57 @@ class AttemptProgressed(Event, tag="attempt_progressed", frozen=True):
     message: str = ""
 
 
+class TestsFinished(Event, tag="tests_finished", frozen=True):
+    """Tests of an attempt have come to an end.
+
+    Attributes:
+        step: Step name.
+        token: Fencing token of the attempt.
+        results: What they came to.
+        total: How many tests the attempt is going to run, as far as is known; 0: not known.
+        origin: Where the suite lives: its working directory relative to the project. Ids of tests are unique in it.
+    """
+
+    step: str
+    token: int
+    results: tuple[TestResult, ...]
+    total: int = 0
+    origin: str = ""
+
+
+class ServiceReady(Event, tag="service_ready", frozen=True):
+    """A service is up; what needs it may start. It runs until nothing needs it any more.
+
+    Attributes:
+        step: Step name.
+        token: Fencing token of the attempt.
+        duration: From the start of the attempt to here [s].
+        output: JSON value handed to dependents: addresses, ports, variables.
+    """
+
+    step: str
+    token: int
+    duration: float
+    output: Any = None
+
+
 class AttemptStopping(Event, tag="attempt_stopping", frozen=True):
     """An attempt was told to end: asked first, killed after the grace.
 
     Attributes:
         step: Step name.
         token: Fencing token of the attempt.
-        reason: `timeout` (of the attempt), `silence`, `total` (timeout of the step), `cancel` or `deadline`.
+        reason: `timeout` (of the attempt), `silence`, `total` (timeout of the step), `cancel`, `deadline`, `budget` (of
+            its group), `fail_fast` (another step of its group did not pass), `service` (one it needs has died) or
+            `unneeded` (a service nothing needs any more).
         force: Whether it was killed at once.
     """
 
     step: str
     token: int
-    reason: Literal["timeout", "silence", "total", "cancel", "deadline"]
+    reason: Literal[
+        "timeout", "silence", "total", "cancel", "deadline", "budget", "fail_fast", "service", "unneeded"
+    ]
     force: bool = False
 
 
@@ -390,6 +431,8 @@ AnyEvent = (
     | SignalReceived
     | CompensationStarted
     | AttemptProgressed
+    | TestsFinished
+    | ServiceReady
     | AttemptStopping
     | AttemptFinished
     | AttemptLost

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from podium.events import AnyEvent, Failure, Outcome
+from podium.test_results import TestResult
 
 LARGEST_BLOB = 1 << 29
 """Largest artifact that is stored [byte]."""
@@ -49,6 +50,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
         idempotency_key: The same for every attempt of the step in this run.
         timeout: Limit the engine enforces [s]; told to the executor for information only.
         begun_us: When the first attempt of the step began [us since the Unix epoch].
+        passed_tests: Tests that passed in earlier attempts of the step in this run; they need not be run again.
     """
 
     run: str
@@ -59,6 +61,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     idempotency_key: str
     timeout: float | None = None
     begun_us: int = 0
+    passed_tests: frozenset[str] = frozenset()
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
@@ -89,6 +92,30 @@ class Progressed(msgspec.Struct, frozen=True, tag="progressed"):
     message: str = ""
 
 
+class Tested(msgspec.Struct, frozen=True, tag="tested"):
+    """Some tests of the attempt have come to an end; a sign of life.
+
+    Attributes:
+        results: What they came to.
+        total: How many tests the attempt is going to run, as far as is known; 0: not known.
+        origin: Where the suite lives: its working directory relative to the project. Ids of tests are unique in it.
+    """
+
+    results: tuple[TestResult, ...]
+    total: int = 0
+    origin: str = ""
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The attempt of a service is up; it goes on until it is stopped, or ends on its own, which is a failure.
+
+    Attributes:
+        output: JSON value handed to dependents: addresses, ports, variables.
+    """
+
+    output: Any = None
+
+
 class Lost(msgspec.Struct, frozen=True, tag="lost"):
     """The worker that held the attempt is gone, and so is all it had started.
 
@@ -99,9 +126,10 @@ class Lost(msgspec.Struct, frozen=True, tag="lost"):
     reason: str
 
 
-Report = Finished | Progressed | Lost
+Report = Finished | Progressed | Tested | Ready | Lost
 ReportTo = Callable[[int, Report], None]
-"""Called with (token, report) from the engine's thread: any number of `Progressed`, then one of the others."""
+"""Called with (token, report) from the engine's thread: any number of `Progressed`, `Tested` and, from services,
+`Ready`; then `Finished` or `Lost`."""
 
 
 class Executor(Protocol):
@@ -204,6 +232,40 @@ class Results(Protocol):
 
     def known_result(self, digest: str) -> KnownResult | None:
         """Return the newest result of what has this digest."""
+        ...
+
+
+class TestRecord(msgspec.Struct, frozen=True):
+    """What is known of a test from earlier runs.
+
+    Attributes:
+        duration: How long it takes, recent runs counting most [s].
+        outcome: What it came to last.
+        runs: How often it was run.
+        failures: How often it did not pass.
+        flaky: How often it passed only when it was tried again.
+        last_us: When it was run last [us since the Unix epoch].
+        last_bad_us: When it last did not pass, 0 if it always has [us since the Unix epoch].
+    """
+
+    __test__ = False
+
+    duration: float
+    outcome: str
+    runs: int = 1
+    failures: int = 0
+    flaky: int = 0
+    last_us: int = 0
+    last_bad_us: int = 0
+
+
+class TestHistory(Protocol):
+    """Knows what tests came to in earlier runs."""
+
+    __test__ = False
+
+    def tests(self, origin: str) -> dict[str, TestRecord]:
+        """Return the records of the tests of one origin, by id."""
         ...
 
 

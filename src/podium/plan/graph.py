@@ -46,7 +46,9 @@ class Step(Value, frozen=True):
         resources: Name to amount taken while it runs.
         slots: How many slots it takes, 1, or 0 for a step that only waits.
         group: Group whose pace it keeps.
-        role: `step`, or `teardown`: runs after everything else, whatever happened, unless nothing it needs was begun.
+        role: `step`; `teardown`: runs after everything else, whatever happened, unless nothing it needs was begun; or
+            `service`: its attempt lasts. Once it is ready, steps that need it may start; when they are all done, it is
+            stopped. Its timeout is that of becoming ready.
         for_each: An expression that gives a list; the work is done once for each item, as a step of its own.
         at_once: How many items at most are worked on at once; 0: no limit.
         scope: Beginning of the names of the steps this step's expressions refer to, such as `pay/`; what it knows as
@@ -68,7 +70,7 @@ class Step(Value, frozen=True):
     resources: dict[str, float] = {}
     slots: int = 1
     group: str = ""
-    role: Literal["step", "teardown"] = "step"
+    role: Literal["step", "teardown", "service"] = "step"
     for_each: str = ""
     at_once: int = 0
     scope: str = ""

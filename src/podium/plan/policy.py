@@ -148,14 +148,20 @@ class Compensation(Value, frozen=True):
 
 
 class Group(Value, frozen=True):
-    """Steps that must not start all at once. A step that has to wait for its group holds no slot.
+    """Steps with something in common: their pace, their time, their fate. One that waits for its group holds no slot.
 
     Attributes:
         stagger: Least time from one start to the next [s].
         starts: So many starts at most within `per`; 0: no limit.
         per: Window of `starts` [s].
+        budget: Longest time from the first start of one of them; then those under way are stopped and count as timed
+            out, and the others are skipped [s].
+        fail_fast: When one of them does not pass: `pending` skips those that have not begun, `running` also stops those
+            that have.
     """
 
     stagger: float = 0.0
     starts: int = 0
     per: float = 1.0
+    budget: float | None = None
+    fail_fast: Literal["", "pending", "running"] = ""
