@@ -305,9 +305,7 @@ class AttemptStopping(Event, tag="attempt_stopping", frozen=True):
 
     step: str
     token: int
-    reason: Literal[
-        "timeout", "silence", "total", "cancel", "deadline", "budget", "fail_fast", "service", "unneeded"
-    ]
+    reason: Literal["timeout", "silence", "total", "cancel", "deadline", "budget", "fail_fast", "service", "unneeded"]
     force: bool = False
 
 
