@@ -268,6 +268,8 @@ class TestsFinished(Event, tag="tests_finished", frozen=True):
         origin: Where the suite lives: its working directory relative to the project. Ids of tests are unique in it.
     """
 
+    __test__ = False  # not a class of tests, whatever pytest thinks of its name
+
     step: str
     token: int
     results: tuple[TestResult, ...]

@@ -12,9 +12,15 @@ from podium.events import Failure
 from podium.plan.policy import Policy
 from podium.protocols import LARGEST_BLOB, Executor, Finished, Lost
 from podium.storable import DEEPEST, encodable, is_too_deep
+from podium.test_results import TestResult
 
-StopReason = Literal["timeout", "silence", "total", "cancel", "deadline"]
-_TIMED_OUT: dict[StopReason, str] = {"timeout": "Timeout", "silence": "Silence", "total": "TotalTimeout"}
+StopReason = Literal["timeout", "silence", "total", "cancel", "deadline", "budget", "fail_fast", "service", "unneeded"]
+_TIMED_OUT: dict[StopReason, str] = {
+    "timeout": "Timeout",
+    "silence": "Silence",
+    "total": "TotalTimeout",
+    "budget": "Budget",
+}
 
 
 class Running:
@@ -28,10 +34,11 @@ class Running:
         active_at: When it last showed a sign of life, likewise.
         shown_at: When progress was last written down, likewise.
         stopping: Why it was told to end.
+        why: More about it, in words.
         forced: Whether it was killed.
     """
 
-    __slots__ = ("active_at", "executor", "forced", "shown_at", "started_at", "state", "stopping", "token")
+    __slots__ = ("active_at", "executor", "forced", "shown_at", "started_at", "state", "stopping", "token", "why")
 
     def __init__(self, state: StepState, token: int, executor: Executor, started_at: float) -> None:
         self.state = state
@@ -39,6 +46,7 @@ class Running:
         self.executor = executor
         self.started_at = self.active_at = self.shown_at = started_at
         self.stopping: StopReason | None = None
+        self.why = ""
         self.forced = False
 
     @property
@@ -48,7 +56,12 @@ class Running:
         return policy.timeout is not None or policy.silence_timeout is not None or self.state.due_at is not None
 
     def overdue(self, now: float) -> tuple[StopReason | None, float | None]:
-        """Return which limit of an attempt has passed, else when to look again, None if there is no limit [s]."""
+        """Return which limit of an attempt has passed, else when to look again, None if there is no limit [s].
+
+        A service that is up has none.
+        """
+        if self.state.is_up:
+            return None, None
         policy = self.state.step.policy
         moments: list[float] = []
         if policy.silence_timeout is not None:
@@ -78,18 +91,21 @@ class Running:
 
     def result(self, report: Finished | Lost) -> Finished:
         """Return what an attempt came to that had been told to end."""
-        policy = self.state.step.policy
+        told = report if isinstance(report, Finished) else Finished("cancelled")
         if self.stopping in _TIMED_OUT:
-            text = self._overrun(policy)
-            details = report.failure.details if isinstance(report, Finished) and report.failure else ""
-            output = report.output if isinstance(report, Finished) else None
-            artifacts = report.artifacts if isinstance(report, Finished) else {}
-            return Finished("timed_out", output, Failure(_TIMED_OUT[self.stopping], text, details), artifacts)
-        if isinstance(report, Finished) and report.outcome == "passed":
-            return report
-        return Finished("cancelled", failure=Failure("Cancelled", f"stopped by {self.stopping}"))
+            failure = Failure(_TIMED_OUT[self.stopping], self._overrun(), told.failure.details if told.failure else "")
+            return Finished("timed_out", told.output, failure, told.artifacts)
+        if told.outcome == "passed":
+            return told
+        if self.stopping == "service":
+            return Finished("errored", told.output, Failure("ServiceDied", self.why), told.artifacts)
+        failure = Failure("Cancelled", self.why or f"stopped by {self.stopping}")
+        return Finished("cancelled", told.output, failure, told.artifacts)
 
-    def _overrun(self, policy: Policy) -> str:
+    def _overrun(self) -> str:
+        policy = self.state.step.policy
+        if self.stopping == "budget":
+            return self.why
         if self.stopping == "silence":
             return f"gave no sign of life for {policy.silence_timeout:g} s"
         if self.stopping == "total":
@@ -122,3 +138,15 @@ def storable(report: Finished) -> Finished:
 
 def _no_json(why: str) -> Finished:
     return Finished("errored", failure=Failure("NoJson", f"the output is no JSON value: {why}"))
+
+
+def encodable_result(result: TestResult) -> TestResult:
+    """Return the result of a test with texts that can be stored."""
+    try:
+        msgspec.json.encode(result)
+    except UnicodeEncodeError:
+        texts: dict[str, Any] = {
+            name: encodable(getattr(result, name)) for name in ("id", "message", "details", "file")
+        }
+        return msgspec.structs.replace(result, **texts, markers=tuple(encodable(marker) for marker in result.markers))
+    return result

@@ -24,25 +24,25 @@ from typing import Any
 import msgspec
 
 from podium.engine.announcing import definition_of, run_started
-from podium.engine.attempts import Running, StopReason, storable
+from podium.engine.attempts import Running, encodable_result, storable
 from podium.engine.circuits import Breakers
+from podium.engine.groups import Groups
 from podium.engine.outcomes import DEADLINE, run_outcome
-from podium.engine.pace import Pace
 from podium.engine.recorder import Recorder
 from podium.engine.scheduler import Scheduler
 from podium.engine.scope import Scopes
+from podium.engine.services import Services
 from podium.engine.shared_slots import SharedSlots
 from podium.engine.state import RunState, StepState, has_expressions
 from podium.engine.steps import Steps
 from podium.engine.timers import Timers
+from podium.engine.under_way import UnderWay
 from podium.engine.waiting import Waiter
 from podium.errors import PlanError
 from podium.events import (
     AttemptFinished,
     AttemptLost,
     AttemptProgressed,
-    AttemptStarted,
-    AttemptStopping,
     CacheChecked,
     CancelRequested,
     Failure,
@@ -50,7 +50,9 @@ from podium.events import (
     RunFinished,
     RunOutcome,
     RunResumed,
+    ServiceReady,
     SignalReceived,
+    TestsFinished,
 )
 from podium.messages import Cancel, Message, Signal
 from podium.plan.graph import Plan
@@ -63,11 +65,14 @@ from podium.protocols import (
     Expressions,
     Finished,
     Journal,
+    Lost,
     Progressed,
+    Ready,
     Record,
     Report,
     Results,
     Sink,
+    Tested,
     Work,
     content_digest,
 )
@@ -162,14 +167,14 @@ class Dispatcher:
             scopes=self._scopes,
         )
         self._breakers = Breakers(self._recorder, circuits, clock)
-        self._paces = {name: Pace(group) for name, group in plan.groups.items()}
-        self._running: dict[int, Running] = {}
+        self._under_way = UnderWay(self._recorder, self._timers, clock)
+        self._services = Services(self._state, self._steps, self._under_way, self._scheduler)
+        self._groups = Groups(self._state, self._steps, self._under_way, self._scheduler, self._timers)
         self._reports: deque[tuple[int, Report]] = deque()
         self._requests: deque[Callable[[], None]] = deque()
         self._last_delivered = 0
         self._suspended = False
         self._starts: list[tuple[Executor, Attempt]] = []
-        self._stops: list[tuple[Running, bool]] = []
         self._started_at = clock.monotonic()
 
     async def run(self) -> RunSummary:
@@ -204,7 +209,8 @@ class Dispatcher:
         reopens = self._state.can_go_on
         self._recorder.emit(RunResumed(at_us=self._clock.wall_us(), engine=self._engine, reopens=reopens))
         self._steps.schedule_added(self._state.ordered[len(self._plan.steps) :])
-        for state in tuple(self._state.ordered):
+        services, others = self._state.services, self._state.ordered
+        for state in (*services, *(state for state in others if state.role != "service")):
             if state.phase in ("running", "waiting"):
                 self._steps.limit_total(state)
             if state.phase == "done":
@@ -294,7 +300,7 @@ class Dispatcher:
             self._turn()
             if self._state.finished is not None:
                 break
-            if self._suspended and all(running.executor is self._waiter for running in self._running.values()):
+            if self._suspended and all(self._may_be_left(running) for running in self._under_way):
                 raise Suspended
             due = self._timers.due
             if (self._reports or self._requests) and turn % 64 and (due is None or due > self._clock.monotonic()):
@@ -311,7 +317,7 @@ class Dispatcher:
             self._requests.popleft()()
         self._timers.fire()
         self._begin_what_may()
-        if not self._state.unfinished and not self._running and self._state.finished is None:
+        if not self._state.unfinished and not self._under_way and self._state.finished is None:
             self._finish_run()
         self._recorder.commit()
         self._carry_out()
@@ -319,10 +325,12 @@ class Dispatcher:
     def _begin_what_may(self) -> None:
         """Start attempts until no step that ends without one lets further steps begin."""
         while True:
+            left = self._state.unfinished
             self._steps.admit_unblocked()
+            self._groups.take_setbacks()
             if not self._state.left["step"]:
                 self._steps.turn_back()
-            left = self._state.unfinished
+            self._services.release()
             for index in () if self._suspended else self._scheduler.picks():
                 self._start_attempt(self._state.ordered[index])
             if self._state.unfinished == left:
@@ -337,13 +345,7 @@ class Dispatcher:
                 _log.exception("executor for `%s` could not start `%s`", attempt.work.kind, attempt.step)
                 failure = Failure(type(error).__name__, f"could not be started: {error}")
                 self._report(attempt.token, Finished("errored", failure=failure))
-        stops, self._stops = self._stops, []
-        for running, force in stops:
-            if running.token in self._running:
-                try:
-                    running.executor.stop(running.token, force=force)
-                except Exception:  # noqa: BLE001 (the others are stopped in any case)
-                    _log.exception("executor could not stop `%s`", running.state.step.name)
+        self._under_way.carry_out_stops()
 
     def _report(self, token: int, report: Report) -> None:
         self._reports.append((token, report))
@@ -363,11 +365,9 @@ class Dispatcher:
             self._steps.decide(state)
             return
         now = self._clock.monotonic()
-        running = self._note_start(state, now)
-        if running.is_limited:
-            self._watch(running)
+        running = self._under_way.begin(state, self._executors[state.work.kind])
         if state.step.group:
-            self._keep_pace(state.step.group, now)
+            self._groups.started(state.step.group, now)
         attempt = Attempt(
             run=self._run,
             step=state.step.name,
@@ -377,6 +377,7 @@ class Dispatcher:
             idempotency_key=f"{self._run}:{state.step.name}",
             timeout=state.step.policy.timeout,
             begun_us=state.begun_us,
+            passed_tests=frozenset(state.passed_tests or ()),
         )
         self._starts.append((running.executor, attempt))
 
@@ -399,46 +400,22 @@ class Dispatcher:
         self._steps.finish(state, "passed", reason, output=known.output)
         return True
 
-    def _note_start(self, state: StepState, now: float) -> Running:
-        token = self._recorder.position
-        self._recorder.emit(
-            AttemptStarted(
-                at_us=self._clock.wall_us(),
-                step=state.step.name,
-                number=state.attempts + 1,
-                token=token,
-                fallback=state.fallback_name,
-            )
-        )
-        running = self._running[token] = Running(state, token, self._executors[state.work.kind], now)
-        return running
-
-    def _keep_pace(self, group: str, now: float) -> None:
-        allowed = self._paces[group].started(now)
-        if allowed is not None:
-            self._scheduler.pause(group)
-            self._timers.at(allowed, lambda: self._scheduler.resume(group))
-
-    def _watch(self, running: Running) -> None:
-        """End the attempt when it is overdue; look again when it may be."""
-        if running.token not in self._running or running.stopping is not None:
-            return
-        reason, moment = running.overdue(self._clock.monotonic())
-        if reason is not None:
-            self._stop(running, reason)
-        elif moment is not None:
-            self._timers.at(moment, lambda: self._watch(running))
-
     def _take_report(self, token: int, report: Report) -> None:
-        running = self._running.get(token)
+        running = self._under_way.get(token)
         if running is None:
             self._take_late(token, report)
-            return
-        if isinstance(report, Progressed):
+        elif isinstance(report, Progressed):
             self._take_progress(running, report)
-            return
-        del self._running[token]
-        state = running.state
+        elif isinstance(report, Tested):
+            self._take_tested(running, report)
+        elif isinstance(report, Ready):
+            self._take_ready(running, report)
+        else:
+            self._take_end(running, report)
+
+    def _take_end(self, running: Running, report: Finished | Lost) -> None:
+        self._under_way.end(running)
+        state, token = running.state, running.token
         self._scheduler.release(state.index)
         if running.stopping is not None:
             self._attempt_finished(running, running.result(report))
@@ -448,7 +425,10 @@ class Dispatcher:
             at_us, name = self._clock.wall_us(), state.step.name
             self._recorder.emit(AttemptLost(at_us=at_us, step=name, token=token, reason=encodable(report.reason)))
         self._breakers.record(state)
-        self._steps.decide(state)
+        if state.role == "service" or running.stopping == "service":
+            self._services.decide(state)
+        else:
+            self._steps.decide(state)
 
     def _take_late(self, token: int, report: Report) -> None:
         step = self._state.superseded.get(token)
@@ -471,6 +451,39 @@ class Dispatcher:
                 message=encodable(report.message),
             )
         )
+
+    def _take_tested(self, running: Running, report: Tested) -> None:
+        running.active_at = self._clock.monotonic()
+        self._recorder.emit(
+            TestsFinished(
+                at_us=self._clock.wall_us(),
+                step=running.state.step.name,
+                token=running.token,
+                results=tuple(encodable_result(result) for result in report.results),
+                total=report.total,
+                origin=encodable(report.origin),
+            )
+        )
+
+    def _take_ready(self, running: Running, report: Ready) -> None:
+        """Note that a service is up, unless it is about to be stopped."""
+        state = running.state
+        if state.is_up or running.stopping is not None or state.role != "service":
+            return
+        output = storable(Finished("passed", output=report.output))
+        if output.failure is not None:
+            _log.error("`%s` is up, and its output is dropped: %s", state.step.name, output.failure.message)
+        now = self._clock.monotonic()
+        self._recorder.emit(
+            ServiceReady(
+                at_us=self._clock.wall_us(),
+                step=state.step.name,
+                token=running.token,
+                duration=now - running.started_at,
+                output=output.output,
+            )
+        )
+        self._services.is_up(state)
 
     def _attempt_finished(self, running: Running, report: Finished) -> None:
         report = storable(report)
@@ -524,32 +537,18 @@ class Dispatcher:
                 self._steps.finish(state, "cancelled", cancel.why)
         self._state.unblocked = [state for state in self._state.unblocked if state.phase == "ready"]
         reason = "deadline" if cancel.who == DEADLINE else "cancel"
-        for running in self._running.values():
+        for running in self._under_way:
             if self._state.is_cancelled(running.state):
-                self._stop(running, reason, force=cancel.force)
+                self._under_way.stop(running, reason, force=cancel.force)
 
     def _deadline_passed(self) -> None:
         if self._state.cancel is None and self._state.left["step"]:
             why = f"the run's deadline of {self._plan.deadline:g} s passed"
             self._take_cancel(Cancel(DEADLINE, why))
 
-    def _stop(self, running: Running, reason: StopReason, *, force: bool = False) -> None:
-        if running.token not in self._running or running.forced or (running.stopping and not force):
-            return
-        running.stopping = running.stopping or reason
-        running.forced = force
-        self._recorder.emit(
-            AttemptStopping(
-                at_us=self._clock.wall_us(),
-                step=running.state.step.name,
-                token=running.token,
-                reason=running.stopping,
-                force=force,
-            )
-        )
-        self._stops.append((running, force))
-        if not force:
-            self._timers.after(running.state.step.policy.grace, lambda: self._stop(running, reason, force=True))
+    def _may_be_left(self, running: Running) -> bool:
+        """Return whether an attempt is one that a suspended run need not wait for."""
+        return running.executor is self._waiter or running.state.role == "service"
 
 
 def _check(plan: Plan, executors: Collection[str], *, has_language: bool, has_circuits: bool) -> None:

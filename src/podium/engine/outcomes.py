@@ -15,7 +15,7 @@ _WORST_FIRST: tuple[Outcome, ...] = ("failed", "errored", "timed_out", "cancelle
 
 def forward_outcome(state: RunState) -> Outcome:
     """Return what the run came to before anything was undone."""
-    unmet = state.unmet["step"]
+    unmet = {**state.unmet["service"], **state.unmet["step"]}
     if state.cancel is not None and unmet.get("cancelled"):
         return "timed_out" if state.cancel.who == DEADLINE else "cancelled"
     return _worst(unmet)

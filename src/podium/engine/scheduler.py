@@ -215,8 +215,8 @@ def _remaining_path(plan: Plan) -> list[float]:
 
 
 def _waves(plan: Plan) -> tuple[dict[int, int], list[int]]:
-    """Return the wave of each step and how many steps each wave has; teardown comes after all of them."""
-    index_of = {step.name: index for index, step in enumerate(plan.steps) if step.role != "teardown"}
+    """Return the wave of each step and how many steps each wave has; services and teardown belong to none."""
+    index_of = {step.name: index for index, step in enumerate(plan.steps) if step.role == "step"}
     waves = [[name for name in names if name in index_of] for names in plan.waves()]
     wave_of = {index_of[name]: wave for wave, names in enumerate(waves) for name in names}
     return wave_of, [len(names) for names in waves]

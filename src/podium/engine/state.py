@@ -12,6 +12,8 @@ A step goes through these states:
     open      is done item by item, each item a step of its own
     done      has its outcome
 
+A service that is up still runs, and what needs it may start.
+
 Steps that are not in the plan follow from events: one for each of the `ItemsFound`, and one for each that
 `CompensationStarted` undoes.
 """
@@ -40,15 +42,17 @@ from podium.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    ServiceReady,
     SignalReceived,
     StepFinished,
+    TestsFinished,
 )
 from podium.plan.graph import Need, Plan, Step
 from podium.plan.policy import Breaker, Retry
 from podium.protocols import Work
 
 Phase = Literal["pending", "ready", "running", "waiting", "open", "done"]
-Role = Literal["step", "teardown", "undo"]
+Role = Literal["step", "teardown", "service", "undo"]
 FAILED: frozenset[Outcome] = frozenset(("failed", "errored", "timed_out"))
 _UNDO = "~undo"
 
@@ -59,11 +63,13 @@ class StepState:
     Attributes:
         step: What the plan says.
         index: Its place: first the steps of the plan, then those that followed from events.
-        role: `step`, `teardown`, or `undo` for one that undoes another.
+        role: `step`, `teardown`, `service`, or `undo` for one that undoes another.
         parent: The step of which it is an item, or which it undoes.
         item: Place of its item in the list and the item itself.
         phase: One of the six states.
-        missing: How many needs are not done.
+        missing: How many needs are not done, nor services that are up.
+        wanted: How many steps that need it are not done.
+        is_up: It is a service, and it is up.
         attempts: How many attempts were started.
         failures: How many of them used up the tries of the work under way, or of its last fallback.
         rule_failures: Retry rule, from 1, to how often it has led to another attempt.
@@ -83,12 +89,14 @@ class StepState:
         output: What it came to, if the plan has expressions.
         failure: Why its last attempt did not pass.
         finished_as: How many steps had their outcome before it.
+        passed_tests: Tests that passed in its attempts.
     """
 
     __slots__ = (
         "attempts", "begun_us", "children", "delay", "due_at", "ended", "failure", "failures", "fallback",
-        "finished_as", "index", "item", "losses", "missing", "not_before_us", "omitted", "open_children", "outcome",
-        "output", "parent", "phase", "reason", "role", "rule_failures", "step", "token",
+        "finished_as", "index", "is_up", "item", "losses", "missing", "not_before_us", "omitted", "open_children",
+        "outcome", "output", "parent", "passed_tests", "phase", "reason", "role", "rule_failures", "step", "token",
+        "wanted",
     )  # fmt: skip
 
     def __init__(self, step: Step, index: int, role: Role, parent: StepState | None = None) -> None:
@@ -99,6 +107,8 @@ class StepState:
         self.item: tuple[int, Any] | None = None
         self.phase: Phase = "pending"
         self.missing = len(step.needs)
+        self.wanted = 0
+        self.is_up = False
         self.attempts = 0
         self.failures = 0
         self.rule_failures: dict[int, int] = {}
@@ -118,6 +128,7 @@ class StepState:
         self.output: Any = None
         self.failure: Failure | None = None
         self.finished_as = 0
+        self.passed_tests: set[str] | None = None
 
     @property
     def work(self) -> Work:
@@ -146,7 +157,9 @@ class StepState:
 
     @property
     def is_met(self) -> bool:
-        """Whether a need on it counts as met: it passed, was left out by its own condition, or may fail."""
+        """Whether a need on it counts as met: it passed or is up, was left out by its own condition, or may fail."""
+        if self.outcome is None:
+            return self.is_up
         return self.outcome == "passed" or self.omitted or (self.step.allow_failure and self.outcome in FAILED)
 
 
@@ -158,6 +171,8 @@ class RunState:
         steps: Step name to its state, in the plan's order, then those that followed from events.
         ordered: The same by index.
         unblocked: Steps whose needs have just all been done; the dispatcher takes them from here.
+        setbacks: Steps of groups that have just not passed; likewise.
+        services: The plan's services.
         superseded: Fencing tokens of lost attempts to their step.
         left: Role to how many steps of it are not done.
         counts: Outcome to number of the plan's steps.
@@ -176,10 +191,11 @@ class RunState:
         self.steps: dict[str, StepState] = {}
         self.ordered: list[StepState] = []
         self.unblocked: list[StepState] = []
+        self.setbacks: list[StepState] = []
         self.superseded: dict[int, str] = {}
-        self.left: dict[Role, int] = {"step": 0, "teardown": 0, "undo": 0}
+        self.left: dict[Role, int] = {"step": 0, "teardown": 0, "service": 0, "undo": 0}
         self.counts: dict[str, int] = {}
-        self.unmet: dict[Role, dict[str, int]] = {"step": {}, "teardown": {}, "undo": {}}
+        self.unmet: dict[Role, dict[str, int]] = {"step": {}, "teardown": {}, "service": {}, "undo": {}}
         self.cancel: CancelRequested | None = None
         self.compensates = any(step.compensation is not None for step in plan.steps)
         self.killed = False
@@ -192,6 +208,9 @@ class RunState:
         self._finished_steps = 0
         for step in plan.steps:
             self._add(step, step.role)
+        self.services = [state for state in self.ordered if state.role == "service"]
+        for state in self.ordered if self.services else ():
+            state.wanted = len(self._dependents.get(state.step.name, ()))
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             RunStarted: self._run_started,
             RunResumed: self._run_resumed,
@@ -200,6 +219,8 @@ class RunState:
             CompensationStarted: self._compensation_started,
             AttemptScheduled: self._attempt_scheduled,
             AttemptStarted: self._attempt_started,
+            TestsFinished: self._tests_finished,
+            ServiceReady: self._service_ready,
             AttemptRefused: self._attempt_refused,
             AttemptFinished: self._attempt_finished,
             AttemptLost: self._attempt_lost,
@@ -224,6 +245,10 @@ class RunState:
         """Return whether a request to end the run concerns a step: what undoes or tears down goes on."""
         return self.cancel is not None and (state.role == "step" or self.killed)
 
+    def dependents(self, state: StepState) -> list[StepState]:
+        """Return the steps that need a step."""
+        return self._dependents.get(state.step.name, [])
+
     def _add(self, step: Step, role: Role, parent: StepState | None = None) -> StepState:
         state = StepState(step, len(self.ordered), role, parent)
         self.steps[step.name] = state
@@ -246,7 +271,19 @@ class RunState:
         again = [state for state in self.ordered if state.outcome is not None and _was_cancelled(state)]
         for state in again:
             self._reopen(state)
+        again += self._reopen_services()
         self._unblock(again)
+
+    def _reopen_services(self) -> list[StepState]:
+        """Reopen what was stopped and is needed again; needs of services come after those that need them."""
+        found: list[StepState] = []
+        while True:
+            more = [state for state in self.services if state.wanted and state.outcome is not None]
+            if not more:
+                return found
+            for state in more:
+                self._reopen(state)
+            found += more
 
     @property
     def can_go_on(self) -> bool:
@@ -282,6 +319,12 @@ class RunState:
         self.left[state.role] += 1
         for dependent in self._dependents.get(state.step.name, ()):
             dependent.missing += 1
+        self._count_wanted(state, 1)
+
+    def _count_wanted(self, state: StepState, change: int) -> None:
+        if self.services:
+            for need in state.step.needs:
+                self.steps[need.step].wanted += change
 
     def _cancel_requested(self, event: CancelRequested) -> None:
         self.cancel = self.cancel or event  # the first says why
@@ -355,6 +398,18 @@ class RunState:
         state.token = event.token
         state.begun_us = state.begun_us or event.at_us
 
+    def _tests_finished(self, event: TestsFinished) -> None:
+        state = self.steps[event.step]
+        passed = {result.id for result in event.results if result.outcome == "passed"}
+        state.passed_tests = passed if state.passed_tests is None else state.passed_tests | passed
+
+    def _service_ready(self, event: ServiceReady) -> None:
+        state = self.steps[event.step]
+        state.is_up = True
+        if self._keeps_outputs:
+            state.output = event.output
+        self._need_is_met(state)
+
     def _attempt_refused(self, event: AttemptRefused) -> None:
         state = self.steps[event.step]
         state.phase = "running"
@@ -367,8 +422,9 @@ class RunState:
         state.ended = event
         if event.outcome != "passed":
             state.failures += 1
-        if self._keeps_outputs:
+        if self._keeps_outputs and not state.is_up:
             state.output = event.output
+        if self._keeps_outputs or state.role == "service":
             state.failure = event.failure
 
     def _attempt_lost(self, event: AttemptLost) -> None:
@@ -378,6 +434,13 @@ class RunState:
         self.superseded[event.token] = event.step
         if event.by == "worker":
             state.losses += 1
+        if state.is_up:
+            state.is_up = False
+            for dependent in self._dependents.get(event.step, ()):
+                dependent.missing += 1
+                if dependent.phase == "ready":
+                    dependent.phase = "pending"
+            self.unblocked = [dependent for dependent in self.unblocked if dependent.phase == "ready"]
 
     def _fallback_taken(self, event: FallbackTaken) -> None:
         state = self.steps[event.step]
@@ -394,6 +457,7 @@ class RunState:
         state.reason = event.reason
         if event.output is not None and self._keeps_outputs:
             state.output = event.output
+        was_up, state.is_up = state.is_up, False
         self._finished_steps += 1
         state.finished_as = self._finished_steps
         self.left[state.role] -= 1
@@ -403,7 +467,14 @@ class RunState:
                 self._count(self.unmet[state.role], event.outcome, 1)
         if state.role != "undo" and state.parent is not None:
             state.parent.open_children -= 1
-        dependents = self._dependents.get(event.step)
+        if state.step.group and event.outcome in FAILED:
+            self.setbacks.append(state)
+        self._count_wanted(state, -1)
+        if not was_up:
+            self._need_is_met(state)
+
+    def _need_is_met(self, state: StepState) -> None:
+        dependents = self._dependents.get(state.step.name)
         if dependents:
             for dependent in dependents:
                 dependent.missing -= 1

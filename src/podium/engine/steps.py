@@ -149,6 +149,11 @@ class Steps:
 
     # What happens when nothing is left to be done forwards
 
+    @property
+    def has_turned_back(self) -> bool:
+        """Whether everything forwards is done, and undone if need be."""
+        return self._torn_down
+
     def turn_back(self) -> None:
         """When nothing is left to be done forwards: undo what was done if need be, then tear down."""
         if not self._torn_down and self._state.compensation is None and self._is_to_compensate():
@@ -175,7 +180,7 @@ class Steps:
         ended, cancel = state.ended, self._state.cancel
         if isinstance(ended, AttemptFinished) and ended.outcome == "passed":
             self.finish(state, "passed")
-        elif cancel is not None and self._state.is_cancelled(state):
+        elif cancel is not None and (self._state.is_cancelled(state) or state.role == "service"):
             self.finish(state, "cancelled", cancel.why)
         elif isinstance(ended, AttemptFinished):
             self._decide_after_failure(state, ended.outcome, ended.failure)
@@ -236,7 +241,9 @@ class Steps:
         self.wait_for_attempt(state)
 
     def wait_for_attempt(self, state: StepState) -> None:
-        """Let the next attempt start when its time has come."""
+        """Let the next attempt start when its time has come, and the services it needs are up."""
+        if state.missing:
+            return
         left = min(state.delay, (state.not_before_us - self._clock.wall_us()) / 1e6)  # whatever the clock was set to
         if left <= 0:
             self._scheduler.offer(state.index)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from podium.events import Failure
-from podium.protocols import Attempt, Finished, Lost, Progressed, Report, ReportTo
+from podium.protocols import Attempt, Finished, Lost, Progressed, Ready, Report, ReportTo, Tested
+from podium.test_results import TestResult
 from podium.testing.clock import VirtualClock
 
 
@@ -20,6 +21,7 @@ class Act(msgspec.Struct, frozen=True):
         progress_every: How often it says that it is alive [s]; 0: never.
         stops_after: How long it takes to end when asked [s]; None: it ignores being asked.
         killed_after: How long it takes to end when killed [s].
+        ready_after: When a service is up [s after its start]; None: never.
     """
 
     after: float | None = 1.0
@@ -27,6 +29,7 @@ class Act(msgspec.Struct, frozen=True):
     progress_every: float = 0.0
     stops_after: float | None = 0.1
     killed_after: float = 0.01
+    ready_after: float | None = None
 
 
 def passing(after: float = 1.0) -> Act:
@@ -36,17 +39,23 @@ def passing(after: float = 1.0) -> Act:
 
 def failing(after: float = 1.0, message: str = "as scripted") -> Act:
     """Return an act that fails."""
-    return Act(after, Finished("failed", failure=Failure("Scripted", message)))
+    return Act(after, report=Finished("failed", failure=Failure("Scripted", message)))
 
 
 def losing(after: float = 1.0) -> Act:
     """Return an act whose worker is lost."""
-    return Act(after, Lost("killed by signal 9"))
+    return Act(after, report=Lost("killed by signal 9"))
 
 
 def hanging(*, ignores_stop: bool = False) -> Act:
     """Return an act that never ends by itself."""
     return Act(None, stops_after=None if ignores_stop else 0.1)
+
+
+def serving(ready_after: float = 1.0, *, dies_after: float | None = None) -> Act:
+    """Return an act of a service: it is up after a while, and lasts until it is stopped, or dies."""
+    died = Finished("errored", failure=Failure("ServiceDied", "exited with code 1"))
+    return Act(dies_after, ready_after=ready_after, report=died)
 
 
 class ScriptedExecutor:
@@ -88,6 +97,8 @@ class ScriptedExecutor:
         self._acts[token] = act
         if act.after is not None:
             self._clock.call_later(act.after, lambda: self._end(token, act.report))
+        if act.ready_after is not None:
+            self._clock.call_later(act.ready_after, lambda: self._ready(token))
         if act.progress_every:
             self._clock.call_later(act.progress_every, lambda: self._progress(token))
 
@@ -99,9 +110,18 @@ class ScriptedExecutor:
         if delay is not None:
             self._clock.call_later(delay, lambda: self._end(token, Lost("stopped")))
 
+    def tell(self, step: str, results: Sequence[TestResult]) -> None:
+        """Report results of tests in the name of a step's attempt."""
+        token = next(token for token, attempt in self.active.items() if attempt.step == step)
+        self._report[token](token, Tested(tuple(results)))
+
     async def close(self) -> None:
         """Forget what is under way."""
         self.active.clear()
+
+    def _ready(self, token: int) -> None:
+        if token in self.active:
+            self._report[token](token, Ready({"name": self.active[token].step}))
 
     def _progress(self, token: int) -> None:
         if token in self.active:

@@ -34,6 +34,7 @@ from podium.testing.journal import MemoryJournal
 
 CAPACITY = 3.0
 STAGGER = 0.5
+FATES = [Group(STAGGER, budget=2.0), Group(STAGGER, fail_fast="pending"), Group(STAGGER, fail_fast="running")]
 DAY_US = 86_400_000_000
 FAST = settings(
     max_examples=45,
@@ -59,6 +60,14 @@ acts = st.builds(  # all moments are binary fractions, so that "at the same mome
     progress_every=st.sampled_from([0.0, 0.5]),
     stops_after=st.sampled_from([0.125, 1.0, None]),
     killed_after=st.just(0.0625),
+)
+services = st.builds(
+    Act,
+    after=st.one_of(st.none(), st.none(), times),
+    report=st.just(Finished("errored", failure=Failure("ServiceDied", "exited with code 1"))),
+    stops_after=st.sampled_from([0.125, 1.0, None]),
+    killed_after=st.just(0.0625),
+    ready_after=st.one_of(times, times, st.none()),
 )
 scripts = st.lists(acts, min_size=1, max_size=3)
 retries = st.builds(
@@ -142,11 +151,18 @@ def cases(draw, *features):
 
     count = draw(st.integers(1, 5))
     steps, script = [], {}
+    serving = [f"service{index}" for index in range(draw(st.integers(1, 3)) if "services" in features else 0)]
+    for index, name in enumerate(serving):
+        needs = draw(st.lists(st.sampled_from(serving[:index]), unique=True)) if index else []
+        policy = Policy(timeout=draw(st.sampled_from([1.0, 3.0])), retry=draw(retries), grace=0.5)
+        steps.append(Step(name, Work("scripted"), tuple(map(Need, needs)), role="service", slots=0, policy=policy))
+        script[name] = draw(st.lists(services, min_size=1, max_size=3))
     for index in range(count + (draw(st.integers(1, 2)) if "teardown" in features else 0)):
         name = f"s{index}"
         role = "step" if index < count else "teardown"
         earlier = draw(st.lists(st.integers(0, index - 1), unique=True, max_size=3)) if index else []
         until = draw(st.sampled_from(["passed", "done"]))
+        relies = draw(st.lists(st.sampled_from(serving), unique=True, max_size=2)) if serving else []
         template = sometimes("errors", st.sampled_from(["${inputs.nothing}", "${inputs.list}"]), None)
         kind = Work("scripted", template, template=template is not None)
         if sometimes("waits", st.booleans(), otherwise=False):
@@ -158,7 +174,7 @@ def cases(draw, *features):
             Step(
                 name,
                 kind,
-                tuple(Need(f"s{need}", until) for need in earlier),
+                (*(Need(f"s{need}", until) for need in earlier), *map(Need, relies)),
                 trigger=sometimes(
                     "triggers", st.sampled_from(["done", "one_passed", "one_failed", "none_failed"]), "passed"
                 ),
@@ -185,7 +201,7 @@ def cases(draw, *features):
     plan = {
         "slots": draw(st.integers(1, 3)),
         "capacities": {"r": CAPACITY},
-        "groups": {"g": Group(STAGGER)},
+        "groups": {"g": draw(st.sampled_from(FATES)) if "fates" in features else Group(STAGGER)},
         "inputs": {"yes": True, "list": [1, 2, 3]},
         "strict_waves": "waves" in features,
         "deadline": draw(st.sampled_from([None, None, 6.0])),
@@ -273,7 +289,8 @@ class Reader:
         state = self.state.steps[event.step]
         assert state.phase != "done", f"{event.step} ends twice"
         assert not state.token, f"{event.step} ends while an attempt is under way"
-        assert not state.missing or event.outcome == "cancelled"
+        left_out = event.outcome == "skipped" and (state.step.group or state.role == "service")
+        assert not state.missing or event.outcome in ("cancelled", "timed_out", "failed") or left_out
         assert all(child.phase == "done" for child in state.children or ())
         self.finished.append(event.step)
 
@@ -282,7 +299,7 @@ class Reader:
         assert state.phase in ("ready", "waiting", "running"), f"{event.step} starts when {state.phase}"
         assert not state.token, f"{event.step} has two attempts at once"
         assert event.number == state.attempts + 1
-        assert all(steps[need.step].phase == "done" for need in state.step.needs), (
+        assert all(steps[need.step].phase == "done" or steps[need.step].is_up for need in state.step.needs), (
             f"{event.step} starts before its needs"
         )
         if state.role != "undo" and state.parent is not None:
@@ -291,6 +308,8 @@ class Reader:
             assert not self.cancelled, f"{event.step} starts after the cancel"
             assert self.state.compensation is None
             assert not any(other.role == "teardown" and other.token for other in self.state.ordered)
+        elif state.role == "service":
+            assert any(other.phase != "done" for other in self.state.dependents(state)) or self.state.compensates
         else:
             assert not self.state.left["step"], f"{event.step} starts before everything else is done"
         if state.role == "teardown":
@@ -385,6 +404,24 @@ def test_tearing_down(case):
 @FAST
 @given(cases("waves", "items", "teardown", "groups"))
 def test_strict_waves(case):
+    conduct(case)
+
+
+@FAST
+@given(cases("services", "resources", "triggers"))
+def test_services(case):
+    conduct(case)
+
+
+@FAST
+@given(cases("services", "undo", "teardown", "fates"))
+def test_services_with_undoing_and_fates(case):
+    conduct(case)
+
+
+@FAST
+@given(cases("fates", "groups", "items", "fallbacks", "waits"))
+def test_budgets_and_failing_fast(case):
     conduct(case)
 
 
