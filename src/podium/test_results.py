@@ -87,6 +87,18 @@ class TestCounts(msgspec.Struct, omit_defaults=True):
             self.flaky += result.flaky
             self.quarantined += result.quarantined
 
+    def take_back(self, results: Iterable[TestResult]) -> None:
+        """Uncount results that others take the place of."""
+        for result in results:
+            setattr(self, result.outcome, getattr(self, result.outcome) - 1)
+            self.flaky -= result.flaky
+            self.quarantined -= result.quarantined
+
+    def __add__(self, other: TestCounts) -> TestCounts:
+        """Return both together."""
+        names = self.__struct_fields__
+        return TestCounts(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
     @property
     def total(self) -> int:
         """How many tests were run, or skipped by the suite itself."""

@@ -57,10 +57,16 @@ def _reasons(state: RunState, step: StepState, starts: dict[str, int], now_us: i
     if step.phase == "done":
         yield f"it {step.outcome}" + (f": {step.reason}" if step.reason else "")
     elif step.phase == "pending":
-        open_ = [need.step for need in step.step.needs if state.steps[need.step].phase != "done"]
+        needs = [state.steps[need.step] for need in step.step.needs]
+        open_ = [need.step.name for need in needs if need.phase != "done" and not need.is_up]
         yield f"it needs {_listed(open_)}, which {'is' if len(open_) == 1 else 'are'} not done"
+    elif step.phase == "running" and step.is_up:
+        wanting = [other.step.name for other in state.dependents(step) if other.phase != "done"]
+        yield f"it is up, as long as {_listed(wanting)} {'needs' if len(wanting) == 1 else 'need'} it"
     elif step.phase == "running":
         yield from _running(step)
+    elif step.phase == "waiting" and step.missing:
+        yield "it waits for a service to be started again"
     elif step.phase == "waiting":
         left = (step.not_before_us - now_us) / 1e6
         yield f"attempt {step.attempts + 1} begins in {left:.3g} s" if left > 0 else "it waits for its next attempt"

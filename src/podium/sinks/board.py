@@ -14,8 +14,9 @@ from rich.text import Text
 
 from podium.events import OUTCOMES, RunOutcome, StepFinished
 from podium.protocols import Record
-from podium.sinks.lines import case_lines, for_stream, how_long, outcome_word, printable, summary_lines
+from podium.sinks.lines import case_lines, summary_lines
 from podium.sinks.tally import StepTally, Tally, short_id
+from podium.sinks.writing import for_stream, how_long, outcome_word, printable
 
 _STYLES: dict[RunOutcome, str] = {
     "passed": "green",

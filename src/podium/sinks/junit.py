@@ -10,8 +10,10 @@ from xml.etree import ElementTree as ET
 
 from podium.errors import EnvironmentProblemError
 from podium.protocols import Record
-from podium.sinks.lines import case_lines, how_many, outcome_word, verdict_line
+from podium.sinks.lines import case_lines, how_many, verdict_line
 from podium.sinks.tally import StepTally, Tally
+from podium.sinks.writing import outcome_word
+from podium.test_results import TestResult
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ELEMENTS = {
@@ -24,7 +26,7 @@ _ELEMENTS = {
 
 
 class JUnit:
-    """Writes a JUnit XML file at the end: one test case per step, in order of first appearance.
+    """Writes a JUnit XML file at the end: one test case per step, or per test of a step that ran tests.
 
     A run that did not finish has an error for each step that began and for those that did not, so nobody takes what is
     missing for passed. The file has neither times of day nor host names: the same run gives the same file.
@@ -36,7 +38,7 @@ class JUnit:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._tally = Tally()
+        self._tally = Tally(keep_results=True)
         self._closed = False
 
     def emit(self, run: str, records: Sequence[Record]) -> None:
@@ -83,7 +85,10 @@ def _replace(path: Path, data: bytes) -> None:
 def _document(tally: Tally) -> ET.Element:
     suite = ET.Element("testsuite", name=_clean(tally.name))
     for step in tally.steps.values():
-        suite.append(_case(tally, step))
+        if step.tests is not None and step.tests.results:
+            suite.extend(_test(step.name, result) for result in step.tests.results.values())
+        if step.tests is None or (step.failing and not step.tests.bad):
+            suite.append(_case(tally, step))
     missing = tally.total - len(tally.steps)
     if missing and tally.outcome is None:
         suite.append(_outstanding(tally, missing))
@@ -112,6 +117,19 @@ def _case(tally: Tally, step: StepTally) -> ET.Element:
     if step.outcome is not None and step.verdicts:
         lines = [f"{verdict.outcome:<7}  {verdict_line(verdict)}" for verdict in step.verdicts]
         ET.SubElement(case, "system-out").text = _clean("\n".join(lines))
+    return case
+
+
+def _test(step: str, result: TestResult) -> ET.Element:
+    """Return the case of one test."""
+    case = ET.Element("testcase", classname=_clean(step), name=_clean(result.id), time=_time(result.duration))
+    if result.file:
+        case.set("file", _clean(result.file))
+    if result.outcome in ("skipped", "xfailed") or result.quarantined:
+        ET.SubElement(case, "skipped", message=_clean(result.message or result.outcome))
+    elif result.outcome in _ELEMENTS:
+        element = ET.SubElement(case, _ELEMENTS[result.outcome], message=_clean(result.message), type=result.outcome)
+        element.text = _clean(result.details)
     return case
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
-from unicodedata import category
 
 from podium.events import (
     OUTCOMES,
@@ -16,58 +15,23 @@ from podium.events import (
     Event,
     Failure,
     FallbackTaken,
-    RunOutcome,
     RunResumed,
     RunStarted,
     SignalReceived,
     StepFinished,
+    TestsFinished,
 )
 from podium.model.scenario import Verdict
 from podium.protocols import Record
 from podium.sinks.tally import FAILING, StepTally, Tally, short_id
-
-_WORD_WIDTH = 9  # `timed out`, `cancelled`
-_JOINERS = "\u200c\u200d"  # invisible, harmless, and needed to write some languages
-
-
-def printable(text: str) -> str:
-    """Return text that cannot control a terminal: control and format characters are shown as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(char if _is_harmless(char) else char.encode("unicode_escape").decode() for char in text)
-
-
-def _is_harmless(char: str) -> bool:
-    return char.isprintable() or category(char) == "Zs" or char in _JOINERS
-
-
-def for_stream(text: str, encoding: str | None) -> str:
-    """Return text a stream of this encoding can write: other characters are shown as escapes."""
-    name = encoding or "utf-8"
-    return text.encode(name, "backslashreplace").decode(name)
-
-
-def how_long(seconds: float) -> str:
-    """Return a duration in words, for example `0.12 s`, `12.3 s`, `2 min 05 s`, `1 h 02 min`."""
-    if seconds < 9.995:  # noqa: PLR2004 (here and below: where rounding would add a digit)
-        return f"{seconds:.2f} s"
-    if seconds < 59.95:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:  # noqa: PLR2004
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
+from podium.sinks.test_lines import closing_lines, counts_in_words, new_result_lines
+from podium.sinks.writing import for_stream, headed, how_long, outcome_word, printable
 
 
 def how_many(tally: Tally, number: int) -> str:
     """Return a number of cases or steps in words."""
     noun = "case" if tally.work == "campaign" else "step"
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def outcome_word(outcome: RunOutcome) -> str:
-    """Return the outcome as people read it."""
-    return outcome.replace("_", " ")
 
 
 def verdict_line(verdict: Verdict) -> str:
@@ -123,11 +87,13 @@ _FINDINGS: dict[tuple[str, str], Callable[[Verdict], str]] = {
 
 def case_lines(step: StepTally, *, verbose: bool = False) -> list[str]:
     """Return what there is to say about a step that is done: one line, and if it failed, why."""
-    line = _headed(outcome_word(step.outcome) if step.outcome else step.state, step.name)
+    line = headed(outcome_word(step.outcome) if step.outcome else step.state, step.name)
     if step.duration is not None:
         line += f"  {how_long(step.duration)}"
     if step.attempts > 1:
         line += f"  ({step.attempts} attempts)"
+    if step.tests is not None:
+        line += f"  {counts_in_words(step.tests.counts)}"
     if not step.failing:
         return [f"{line}  {printable(step.reason)}" if step.reason and step.outcome != "passed" else line]
     lines = [f"  {verdict_line(verdict)}" for verdict in step.failing_verdicts]
@@ -154,7 +120,10 @@ def summary_lines(tally: Tally) -> list[str]:
         parts.append(f"{tally.total - tally.done} outstanding")
     outcome = outcome_word(tally.outcome) if tally.outcome else "not finished"
     counts = ", ".join(parts) or how_many(tally, 0)
-    lines = [f"{_name(tally)} {outcome}: {counts} in {how_long(tally.duration)}"]
+    tests = tally.tests
+    if tests.total:
+        counts = f"{tests.total:,} test{'' if tests.total == 1 else 's'}, {counts_in_words(tests)}"
+    lines = [*closing_lines(tally), f"{_name(tally)} {outcome}: {counts} in {how_long(tally.duration)}"]
     for number, command in enumerate(_next_commands(tally)):
         lines.append(f"{'      ' if number else 'next: '}podium {command} {short_id(tally.run)}")
     return lines
@@ -169,10 +138,6 @@ def _next_commands(tally: Tally) -> list[str]:
 
 def _name(tally: Tally) -> str:
     return printable(tally.name) or f"run {short_id(tally.run)}"
-
-
-def _headed(word: str, text: str) -> str:
-    return f"{word:<{_WORD_WIDTH}}  {printable(text)}"
 
 
 class Lines:
@@ -198,6 +163,7 @@ class Lines:
             SignalReceived: self._signal_received,
             CompensationStarted: self._compensation_started,
             AttemptLost: self._attempt_lost,
+            TestsFinished: self._tests_finished,
             StepFinished: self._step_finished,
         }
 
@@ -241,29 +207,32 @@ class Lines:
         if event.reason != "retry":
             return []  # why was told
         step = self._tally.steps[event.step]
-        line = f"{_headed('retry', event.step)}  attempt {event.number} in {how_long(event.delay)}"
+        line = f"{headed('retry', event.step)}  attempt {event.number} in {how_long(event.delay)}"
         if step.failure is not None:
             line += f", after {failure_lines(step.failure)[0]}"
         return [line]
 
     def _attempt_refused(self, event: AttemptRefused) -> list[str]:
-        return [f"{_headed('refused', event.step)}  {printable(event.reason)}"]
+        return [f"{headed('refused', event.step)}  {printable(event.reason)}"]
 
     def _fallback_taken(self, event: FallbackTaken) -> list[str]:
         return [
-            f"{_headed('fallback', event.step)}  {printable(event.name)}, as the work before {printable(event.reason)}"
+            f"{headed('fallback', event.step)}  {printable(event.name)}, as the work before {printable(event.reason)}"
         ]
 
     def _signal_received(self, event: SignalReceived) -> list[str]:
-        return [_headed("signal", event.name) + (f"  from {printable(event.who)}" if event.who else "")]
+        return [headed("signal", event.name) + (f"  from {printable(event.who)}" if event.who else "")]
 
     def _compensation_started(self, event: CompensationStarted) -> list[str]:
-        return [_headed("undoing", ", ".join(event.steps)) + f"  as the run {outcome_word(event.reason)}"]
+        return [headed("undoing", ", ".join(event.steps)) + f"  as the run {outcome_word(event.reason)}"]
 
     def _attempt_lost(self, event: AttemptLost) -> list[str]:
         step = self._tally.steps[event.step]
         attempt = f"attempt {step.attempts}: " if step.attempts else ""
-        return [f"{_headed('lost', event.step)}  {attempt}{printable(event.reason)}"]
+        return [f"{headed('lost', event.step)}  {attempt}{printable(event.reason)}"]
+
+    def _tests_finished(self, event: TestsFinished) -> list[str]:
+        return new_result_lines(event.step, event.results)
 
     def _step_finished(self, event: StepFinished) -> list[str]:
         return case_lines(self._tally.steps[event.step], verbose=self._verbose)

@@ -13,6 +13,7 @@ import msgspec
 from podium.events import OUTCOMES
 from podium.protocols import Record
 from podium.sinks.tally import StepTally, Tally
+from podium.test_results import TestCounts
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -52,6 +53,7 @@ def _report(tally: Tally) -> dict[str, Any]:
         "duration": round(tally.duration, 6),
         "started": _timestamp(tally.started_us) if tally.started_us else None,
         **output,
+        **_tests(tally.tests),
         "cases": [_case(step) for step in tally.steps.values()],
     }
 
@@ -68,9 +70,17 @@ def _case(step: StepTally) -> dict[str, Any]:
     if step.failure is not None:
         failure = step.failure
         case["failure"] = {"type": failure.type, "message": failure.message, "details": failure.details}
+    if step.tests is not None:
+        case |= _tests(step.tests.counts)
+        case["not_passed"] = [msgspec.to_builtins(result) for result in step.tests.bad.values()]
+        case["flaky"] = list(step.tests.flaky)
     if step.output is not None:
         case["output"] = _finite(msgspec.to_builtins(step.output, str_keys=True))
     return case
+
+
+def _tests(counts: TestCounts) -> dict[str, Any]:
+    return {"tests": {"total": counts.total, **msgspec.to_builtins(counts)}} if counts.total else {}
 
 
 def _timestamp(us: int) -> str:

@@ -23,9 +23,12 @@ from podium.events import (
     RunResumed,
     RunStarted,
     StepFinished,
+    TestsFinished,
 )
 from podium.model.scenario import Verdict
 from podium.protocols import Record
+from podium.sinks.test_tally import TestTally
+from podium.test_results import TestCounts
 
 FAILING: frozenset[Outcome] = frozenset(("failed", "errored", "timed_out"))
 """Outcomes of a step that a person has to look at."""
@@ -50,11 +53,12 @@ class StepTally:
         failure: Why the last attempt did not pass.
         reason: Why the step was skipped, cancelled or given up, in words.
         output: What the last attempt gave; None unless outputs are kept.
+        tests: What its tests came to, if it ran any.
     """
 
     __slots__ = (
         "_criteria", "_started_us", "_token", "attempts", "done", "duration", "failure", "message", "name", "outcome",
-        "output", "reason", "state",
+        "output", "reason", "state", "tests",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -68,6 +72,7 @@ class StepTally:
         self.failure: Failure | None = None
         self.reason = ""
         self.output: Any = None
+        self.tests: TestTally | None = None
         self._criteria: Any = None
         self._started_us = 0
         self._token = 0
@@ -106,6 +111,14 @@ class StepTally:
         if event.token == self._token and self.state == "running":
             self.done = None if event.done is None else min(1.0, max(0.0, event.done))
             self.message = event.message
+
+    def tested(self, event: TestsFinished, *, keep_results: bool) -> None:
+        """Take in what tests came to."""
+        if self.tests is None:
+            self.tests = TestTally(keep_all=keep_results)
+        self.tests.take(event)
+        if event.token == self._token and self.state == "running" and self.tests.planned:
+            self.done = min(1.0, self.tests.counts.total / self.tests.planned)
 
     def ended(self, event: AttemptFinished, *, keep_output: bool) -> None:
         """Take in the result of an attempt."""
@@ -147,6 +160,7 @@ class Tally:
 
     Args:
         keep_output: Keep what the steps gave, which may be much.
+        keep_results: Keep the results of tests that passed, too.
 
     Attributes:
         run: Run id.
@@ -164,7 +178,7 @@ class Tally:
         cancel: The request to end it, if there was one since it began or was resumed.
     """
 
-    def __init__(self, *, keep_output: bool = False) -> None:
+    def __init__(self, *, keep_output: bool = False, keep_results: bool = False) -> None:
         self.run = ""
         self.name = ""
         self.work = ""
@@ -179,6 +193,7 @@ class Tally:
         self.resumed = 0
         self.cancel: CancelRequested | None = None
         self._keep_output = keep_output
+        self._keep_results = keep_results
         self._planned = 0
         self._part_started_us: int | None = None
         self._last_us = 0
@@ -190,6 +205,7 @@ class Tally:
             AttemptScheduled: self._attempt_scheduled,
             AttemptStarted: self._attempt_started,
             AttemptProgressed: self._attempt_progressed,
+            TestsFinished: self._tests_finished,
             AttemptFinished: self._attempt_finished,
             AttemptLost: self._attempt_lost,
             StepFinished: self._step_finished,
@@ -212,6 +228,15 @@ class Tally:
         if self._part_started_us is None:
             return self._earlier
         return self._earlier + max(0, self._last_us - self._part_started_us) / 1e6
+
+    @property
+    def tests(self) -> TestCounts:
+        """What all tests of the run came to."""
+        counts = TestCounts()
+        for step in self.steps.values():
+            if step.tests is not None:
+                counts += step.tests.counts
+        return counts
 
     @property
     def failing(self) -> list[StepTally]:
@@ -276,6 +301,9 @@ class Tally:
 
     def _attempt_progressed(self, event: AttemptProgressed) -> None:
         self._step(event.step).progressed(event)
+
+    def _tests_finished(self, event: TestsFinished) -> None:
+        self._step(event.step).tested(event, keep_results=self._keep_results)
 
     def _attempt_finished(self, event: AttemptFinished) -> None:
         self._step(event.step).ended(event, keep_output=self._keep_output)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from podium.engine.why import why
 from podium.events import AttemptStopping, Failure, ServiceReady, TestsFinished
 from podium.model.expressions import Cel
 from podium.plan.graph import Need, Step
@@ -185,3 +186,13 @@ def test_tests_that_passed_are_told_to_the_next_attempt():
     assert [attempt.passed_tests for attempt in run.executor.started] == [frozenset(), frozenset({"x"})]
     (event,) = run.of(TestsFinished)
     assert [(result.id, result.message) for result in event.results] == [("x", ""), ("y", "\\udc80")]
+
+
+def test_why_says_who_needs_a_service_and_what_waits_for_it():
+    steps = [service("db"), step("a", "db"), step("b", "a", "db")]
+    run = Conducted(steps, {"db": [serving()]}).run()
+    records = list(run.until(ServiceReady).read("run"))
+    plan = run.dispatcher._plan
+    assert why(plan, records, "db", 0) == ["it is up, as long as `a`, `b` need it"]
+    assert why(plan, records, "b", 0) == ["it needs `a`, which is not done"]
+    assert why(plan, records[:-1], "a", 0) == ["it needs `db`, which is not done"]

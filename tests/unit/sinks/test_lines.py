@@ -3,7 +3,8 @@ import io
 import pytest
 
 from podium.model.scenario import Verdict
-from podium.sinks.lines import Lines, how_long, printable, verdict_line
+from podium.sinks.lines import Lines, verdict_line
+from podium.sinks.writing import how_long, printable
 
 
 def text_of(story, **options):

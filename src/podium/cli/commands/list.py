@@ -10,8 +10,8 @@ from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json, print_table, say
 from podium.cli.words import counts_in_words, local_time, no_runs, noun_of, numbered, outcome_of
 from podium.session import Session
-from podium.sinks.lines import how_long
 from podium.sinks.tally import short_id
+from podium.sinks.writing import how_long
 
 
 @click.command("list")

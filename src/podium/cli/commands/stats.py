@@ -14,8 +14,8 @@ from podium.cli.output import print_json, print_table, say
 from podium.cli.words import counts_in_words, no_runs, numbered
 from podium.errors import UsageError
 from podium.session import Session
-from podium.sinks.lines import how_long
 from podium.sinks.tally import short_id
+from podium.sinks.writing import how_long
 
 
 @click.command("stats")

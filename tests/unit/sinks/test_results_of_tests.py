@@ -1,0 +1,117 @@
+"""How results of tests are shown: as lines, as JUnit XML, as JSON."""
+
+import io
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from podium.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Failure,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    TestsFinished,
+)
+from podium.protocols import Record
+from podium.sinks.junit import JUnit
+from podium.sinks.lines import Lines
+from podium.sinks.report import JsonReport
+from podium.sinks.tally import Tally
+from podium.test_results import TestResult
+
+RESULTS = (
+    TestResult("a.py::fine", "passed", 0.5),
+    TestResult("a.py::slow", "passed", 2.0),
+    TestResult("a.py::bad", "failed", 0.25, "AssertionError: 1 == 2", "def bad():\n>   assert 1 == 2", file="a.py"),
+    TestResult("a.py::left", "skipped", message="not here"),
+    TestResult("a.py::odd", "passed", 0.1, "failed at first", attempts=2, flaky=True),
+    TestResult("a.py::known", "failed", 0.1, "known", quarantined=True),
+)
+
+
+def events(*batches):
+    numbered = [
+        RunStarted(1, run="0" * 8 + "-run", work="layers", name="mine", definition="", steps=1, slots=1),
+        AttemptStarted(1, step="fast/unit", number=1, token=1),
+        *(TestsFinished(2, step="fast/unit", token=1, results=batch, total=6) for batch in batches),
+        AttemptFinished(
+            3_000_000,
+            step="fast/unit",
+            token=1,
+            outcome="failed",
+            duration=3.0,
+            failure=Failure("Tests", "1 of 5 tests did not pass"),
+        ),
+        StepFinished(3_000_000, step="fast/unit", outcome="failed"),
+        RunFinished(3_000_000, outcome="failed", counts={"failed": 1}, duration=3.0),
+    ]
+    return [Record(number, event) for number, event in enumerate(numbered, 1)]
+
+
+def shown(sink, records):
+    for record in records:
+        sink.emit("run", [record])
+    sink.close()
+
+
+def test_lines_show_what_did_not_pass_at_once_with_all_it_says_and_again_at_the_end():
+    stream = io.StringIO()
+    shown(Lines(stream), events(RESULTS[:3], RESULTS[3:]))
+    text = stream.getvalue()
+    first, again = (text.index("failed     fast/unit: a.py::bad"), text.rindex("failed     fast/unit: a.py::bad"))
+    assert first < text.index(">   assert 1 == 2") < again
+    assert text[again:].splitlines()[1] == "  AssertionError: 1 == 2"
+    assert "flaky      fast/unit: a.py::odd  0.10 s  (2 attempts)" in text
+    assert "(in quarantine)" in text
+    assert "slowest:\n    2.00 s  fast/unit: a.py::slow\n" in text
+    assert "mine failed: 6 tests, 3 passed (1 flaky), 2 failed, 1 skipped, 1 of them in quarantine in 3.00 s" in text
+    assert "a.py::fine" not in text
+
+
+def test_the_last_result_of_a_test_counts():
+    tally = Tally()
+    tally.take("run", events(RESULTS[:3], (TestResult("a.py::bad", "passed", flaky=True, attempts=2),)))
+    assert (tally.tests.passed, tally.tests.failed, tally.tests.flaky) == (3, 0, 1)
+    assert tally.steps["fast/unit"].tests.bad == {}
+
+
+def test_how_far_a_suite_is_follows_from_the_tests_that_are_done():
+    tally = Tally()
+    tally.take("run", events(RESULTS[:3])[:3])
+    assert tally.steps["fast/unit"].done == pytest.approx(0.5)
+
+
+def test_junit_has_a_case_for_every_test(tmp_path):
+    path = tmp_path / "junit.xml"
+    shown(JUnit(path), events(RESULTS))
+    suite = ET.parse(path).getroot().find("testsuite")
+    cases = {case.get("name"): [child.tag for child in case] for case in suite}
+    assert cases == {
+        "a.py::fine": [],
+        "a.py::slow": [],
+        "a.py::bad": ["failure"],
+        "a.py::left": ["skipped"],
+        "a.py::odd": [],
+        "a.py::known": ["skipped"],
+    }
+    assert suite.get("failures") == "1"
+
+
+def test_junit_tells_of_a_suite_that_failed_though_its_tests_did_not(tmp_path):
+    path = tmp_path / "junit.xml"
+    shown(JUnit(path), events(RESULTS[:1]))
+    cases = [case.get("name") for case in ET.parse(path).getroot().find("testsuite")]
+    assert cases == ["a.py::fine", "fast/unit"]
+
+
+def test_json_has_counts_and_what_did_not_pass():
+    stream = io.StringIO()
+    shown(JsonReport(stream), events(RESULTS))
+    report = json.loads(stream.getvalue())
+    assert report["tests"] == {"total": 6, "passed": 3, "failed": 2, "skipped": 1, "flaky": 1, "quarantined": 1}
+    (case,) = report["cases"]
+    assert [result["id"] for result in case["not_passed"]] == ["a.py::bad", "a.py::known"]
+    assert case["flaky"] == ["a.py::odd"]
