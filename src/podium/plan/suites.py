@@ -39,6 +39,22 @@ class Criteria(Value, frozen=True):
     allow_partial: bool = False
 
 
+class EarlyEnd(Value, frozen=True):
+    """When a suite ends before all its tests have run. Tests in quarantine and skipped ones do not count.
+
+    Attributes:
+        consecutive: So many tests in a row did not pass; 0: no limit.
+        rate: More than this share did not pass, 0..1; None: no limit.
+        sample: How many tests must have run before `rate` counts.
+        critical: Markers, or parts of ids, of tests one of which did not pass.
+    """
+
+    consecutive: int = 0
+    rate: float | None = None
+    sample: int = 10
+    critical: tuple[str, ...] = ()
+
+
 class Quarantined(Value, frozen=True):
     """Tests that are known not to pass; they are run and shown, and do not count until the day is over.
 
@@ -85,6 +101,7 @@ class Suite(Value, frozen=True):
         timeout: Longest duration of one test [s].
         retries: How often a test that did not pass is tried again; if it then passes, it is flaky.
         max_failures: After so many tests that did not pass, the suite ends; 0: no limit.
+        early_end: What else ends it early.
         flaky: What flaky tests count as.
         criteria: When the suite counts as passed.
         limits: What it may use.
@@ -98,6 +115,7 @@ class Suite(Value, frozen=True):
     timeout: float | None = None
     retries: int = 0
     max_failures: int = 0
+    early_end: EarlyEnd = EarlyEnd()
     flaky: Literal["passed", "failed"] = "passed"
     criteria: Criteria = Criteria()
     limits: Limits = Limits()
@@ -118,6 +136,7 @@ class PytestSuite(Suite, frozen=True):
         args: More arguments of pytest.
         workers: How many worker processes, at least 1.
         fork: Whether workers may be forked after one collection; otherwise pytest-xdist is used.
+        coverage: Whether coverage is measured, if the project asks for it.
     """
 
     python: str = ""
@@ -129,6 +148,7 @@ class PytestSuite(Suite, frozen=True):
     args: tuple[str, ...] = ()
     workers: int = 1
     fork: bool = True
+    coverage: bool = True
 
 
 ReportFormat = Literal["auto", "junit", "tap", "ctrf", "go", "pytest", "jest", "exit_code"]

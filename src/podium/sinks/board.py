@@ -12,10 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from podium.events import OUTCOMES, RunOutcome, StepFinished
+from podium.events import OUTCOMES, RunOutcome, StepFinished, TestsFinished
 from podium.protocols import Record
 from podium.sinks.lines import case_lines, summary_lines
 from podium.sinks.tally import StepTally, Tally, short_id
+from podium.sinks.test_lines import closing_lines, counts_in_words, new_result_lines
 from podium.sinks.writing import for_stream, how_long, outcome_word, printable
 
 _STYLES: dict[RunOutcome, str] = {
@@ -48,6 +49,7 @@ class Board:
         self._console = console
         self._tally = Tally()
         self._finished: list[StepTally] = []
+        self._unsaid: list[str] = []
         self._live: Live | None = None
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
@@ -99,6 +101,8 @@ class Board:
     def _take(self, run: str, records: Sequence[Record]) -> None:
         self._tally.take(run, records)
         for record in records:
+            if isinstance(record.event, TestsFinished):
+                self._unsaid += new_result_lines(record.event.step, record.event.results)
             if isinstance(record.event, StepFinished):
                 step = self._tally.steps[record.event.step]
                 if step in self._finished:
@@ -114,6 +118,9 @@ class Board:
         if self._live is None:
             self._live = Live(get_renderable=self.__rich__, console=self._console, auto_refresh=False, transient=True)
             self._live.start()
+        unsaid, self._unsaid = self._unsaid, []
+        for line in unsaid:
+            self._console.print(self._text(line), soft_wrap=True)
         self._live.refresh()
         self._painted_at = time.monotonic()
 
@@ -147,6 +154,11 @@ class Board:
             if tally.counts.get(outcome):
                 counts.append("  ")
                 counts.append(f"{tally.counts[outcome]} {outcome_word(outcome)}", _STYLES[outcome])
+        tests = tally.tests
+        if tests.total:
+            style = _STYLES["failed"] if tests.bad else _STYLES["passed"]
+            counts.append("  ")
+            counts.append(f"tests: {counts_in_words(tests)}", style)
         bar = ProgressBar(total=max(1, tally.total), completed=tally.done, width=_BAR_WIDTH)
         row = Table.grid(padding=(0, 2, 0, 0))
         row.add_column(width=_BAR_WIDTH, no_wrap=True)
@@ -191,7 +203,9 @@ class Board:
         return Text(harmless, style, no_wrap=True, overflow=self._overflow)
 
     def _last_words(self) -> Iterator[Text]:
-        """Yield the lines that stay: failing cases and the summary."""
+        """Yield the lines that stay: what was not said yet, failing cases and the summary."""
+        for line in self._unsaid:
+            yield self._text(line)
         for step in self._tally.failing:
             first, *others = case_lines(step)
             line = self._text(first)
@@ -200,6 +214,8 @@ class Board:
             for other in others:
                 yield self._text(other)
         yield Text()
+        for other in closing_lines(self._tally):
+            yield self._text(other)
         outcome = self._tally.outcome
         first, *others = summary_lines(self._tally)
         yield self._text(first, _STYLES[outcome] if outcome else "")

@@ -123,7 +123,7 @@ def summary_lines(tally: Tally) -> list[str]:
     tests = tally.tests
     if tests.total:
         counts = f"{tests.total:,} test{'' if tests.total == 1 else 's'}, {counts_in_words(tests)}"
-    lines = [*closing_lines(tally), f"{_name(tally)} {outcome}: {counts} in {how_long(tally.duration)}"]
+    lines = [f"{_name(tally)} {outcome}: {counts} in {how_long(tally.duration)}"]
     for number, command in enumerate(_next_commands(tally)):
         lines.append(f"{'      ' if number else 'next: '}podium {command} {short_id(tally.run)}")
     return lines
@@ -180,7 +180,7 @@ class Lines:
     def close(self) -> None:
         """Write the closing summary, unless nothing was to be seen."""
         if not self._closed and self._tally.run:
-            self._write(["", *summary_lines(self._tally)])
+            self._write(["", *closing_lines(self._tally), *summary_lines(self._tally)])
         self._closed = True
 
     def _write(self, lines: list[str]) -> None:
