@@ -1,6 +1,6 @@
 """Run the measurements, print a table each, and write one JSON.
 
-python -m bench [kernel] [scenario] [campaign] [engine] [workflows] [serve] [--json FILE] [--quick]
+python -m bench [kernel] [scenario] [campaign] [engine] [workflows] [serve] [suites] [--json FILE] [--quick]
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.common import machine, table
 
-NAMES = ("kernel", "scenario", "campaign", "engine", "workflows", "serve")
+NAMES = ("kernel", "scenario", "campaign", "engine", "workflows", "serve", "suites")
 
 
 def main() -> None:

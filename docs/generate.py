@@ -81,7 +81,11 @@ def files() -> dict[Path, str]:
     """Return every generated file with its content."""
     schemas = {PROJECT / "schemas" / f"{name}.json": schema_text(name) for name in NAMES}
     reference = PROJECT / "docs" / "reference"
-    keys = {reference / "scenario-keys.md": _keys(), reference / "workflow-keys.md": _workflow_keys()}
+    keys = {
+        reference / "scenario-keys.md": _keys(),
+        reference / "workflow-keys.md": _workflow_keys(),
+        reference / "layers-keys.md": _layers_keys(),
+    }
     return {**schemas, reference / "cli.md": _cli(), **keys}
 
 
@@ -239,15 +243,26 @@ def _workflow_keys() -> str:
 
 
 def _workflow_sections() -> Iterator[str]:
-    schema = document_schema("workflow")
-    models = {"WorkflowDocument": schema, **schema["$defs"]}
-    for name in sorted(models, key=_WORKFLOW_ORDER.index):
+    yield from _schema_sections("workflow", _WORKFLOW_ORDER)
+
+
+def _layers_keys() -> str:
+    text = (PROJECT / "docs" / "reference" / "layers-keys.md.in").read_text(encoding="utf-8")
+    return text.replace("{{keys}}", "\n".join(_schema_sections("layers", _LAYERS_ORDER)))
+
+
+def _schema_sections(document: str, order: list[str]) -> Iterator[str]:
+    """Yield a section for each model of a document, from its JSON Schema."""
+    schema = document_schema(document)
+    models = {order[0]: schema, **schema["$defs"]}
+    for name in sorted(models, key=order.index):
         model = models[name]
         yield from (f"## {_workflow_title(name)}", "", model["description"].splitlines()[0], "")
         yield from ("| key | type | default | example | meaning |", "|---|---|---|---|---|")
         for key, field in model["properties"].items():
             words = _words(field)
             default = "required" if key in model.get("required", []) else _as_yaml(field.get("default"), words)
+            default = "its defaults" if "$ref" in field and default else default
             example = _as_yaml(next(iter(field.get("examples", [])), None), words)
             yield f"| `{key}` | {words} | {default} | {example} | {field['description'].replace('|', chr(92) + '|')} |"
         yield ""
@@ -262,8 +277,27 @@ _WORKFLOW_ORDER = [
 ]
 
 
+_LAYERS_ORDER = [
+    f"{name}Document"
+    for name in (
+        *("Layers", "Layer", "Category", "Pytest", "Report", "Filters", "Limits", "Success", "Llm", "Service"),
+        *("Health", "Compose", "Environment", "Mode", "Defaults", "EarlyEnd", "Execution", "Quarantine"),
+    )
+]
+_LAYERS_ORDER.insert(3, "LayerOverrides")
+
+
+_SCHEMA_TITLES = {
+    "RetryRuleDocument": "Retry rule",
+    "HttpDocument": "HTTP",
+    "LayerOverrides": "Layer in an environment",
+    "LlmDocument": "LLM",
+    "EarlyEndDocument": "Early end",
+}
+
+
 def _workflow_title(name: str) -> str:
-    return {"RetryRuleDocument": "Retry rule", "HttpDocument": "HTTP"}.get(name, name.removesuffix("Document"))
+    return _SCHEMA_TITLES.get(name, name.removesuffix("Document"))
 
 
 def _words(schema: dict[str, Any]) -> str:
@@ -288,7 +322,8 @@ def _plain_words(schema: dict[str, Any]) -> str:
         inner = schema.get("additionalProperties", True)
         return "mapping" if inner is True else f"mapping of names to {_words(inner)}"
     if kind == "string":
-        return "duration" if "|min|" in schema.get("pattern", "") else "text"
+        pattern = schema.get("pattern", "")
+        return "duration" if "|min|" in pattern else "data size" if "|KiB|" in pattern else "text"
     return {"integer": "whole number", "number": "number", "boolean": "boolean"}.get(kind, "any value")
 
 

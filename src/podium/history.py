@@ -7,6 +7,22 @@ from typing import Any
 import msgspec
 
 from podium.events import Failure, Outcome, RunOutcome
+from podium.test_results import TestOutcome, TestResult
+
+RECENT = 40
+"""Of how many runs of a test the outcome is kept one by one."""
+SIGNS: dict[TestOutcome, str] = {
+    "passed": ".",
+    "failed": "F",
+    "errored": "E",
+    "timed_out": "T",
+    "skipped": "s",
+    "xfailed": "x",
+    "xpassed": "X",
+}
+"""Outcome of a test to its character in `TestRow.recent`."""
+FLAKY_SIGN = "~"
+"""Stands there for a test that passed only when it was tried again."""
 
 
 class RunRow(msgspec.Struct, frozen=True):
@@ -75,3 +91,49 @@ class StepRow(msgspec.Struct, frozen=True):
     output: Any = None
     failure: Failure | None = None
     artifacts: dict[str, str] = {}
+
+
+class TestRow(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a test from all runs, deleted ones included.
+
+    Attributes:
+        origin: Where its suite lives: a working directory relative to the project.
+        id: Name of the test, unique in its origin.
+        duration: How long it takes, recent runs counting most [s].
+        outcome: What it came to last.
+        runs: How often it was run.
+        failures: How often it did not pass.
+        flaky: How often it passed only when it was tried again.
+        last_us: When it was run last [us since the Unix epoch].
+        last_bad_us: When it last did not pass, 0 if it always has [us since the Unix epoch].
+        recent: What it came to in its last runs, one of `SIGNS` or `FLAKY_SIGN` for each, the newest last.
+    """
+
+    __test__ = False
+
+    origin: str
+    id: str
+    duration: float
+    outcome: TestOutcome
+    runs: int
+    failures: int
+    flaky: int
+    last_us: int
+    last_bad_us: int
+    recent: str
+
+
+class TestOfRun(msgspec.Struct, frozen=True, gc=False):
+    """What a test came to in a run.
+
+    Attributes:
+        step: Step that ran it.
+        origin: Where its suite lives.
+        result: What it came to.
+    """
+
+    __test__ = False
+
+    step: str
+    origin: str
+    result: TestResult

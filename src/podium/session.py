@@ -18,16 +18,17 @@ import psutil
 from podium.engine import Dispatcher, LoopClock
 from podium.engine import RunSummary as EngineSummary
 from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, UsageError
-from podium.events import RunOutcome
+from podium.events import RunFinished, RunOutcome
 from podium.executors.registry import executors_for, kinds_of, starts_processes
 from podium.model.expressions import Cel
 from podium.plan.graph import Plan
-from podium.plan.subset import remainder, subset
+from podium.plan.subset import remainder, remaining_tests, subset
 from podium.protocols import Record, Sink
 from podium.runtime import ownership
 from podium.runtime.guard import Guard
 from podium.runtime.interrupts import Interrupts
-from podium.store import Deleted, Durability, RunRow, Store, new_run_id
+from podium.store import Deleted, Durability, RunRow, Store, new_run_id, task_of
+from podium.test_results import BAD
 
 _KILLS = 3
 """At which interrupt nothing is undone any more."""
@@ -122,7 +123,7 @@ class Session:
         """
         if not plan.steps:
             raise NothingSelectedError("the plan has no steps, so there is nothing to run")
-        plan = self._with_expected_durations(plan)
+        plan = self.with_expected_durations(plan)
         return self._conduct(
             new_run_id(),
             plan,
@@ -139,6 +140,7 @@ class Session:
         *,
         sinks: Sequence[Sink] = (),
         take_over: bool = False,
+        reopen: bool = True,
         interrupts: Interrupts | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> RunSummary:
@@ -151,6 +153,7 @@ class Session:
             sinks: Who is shown what happens; closed at the end.
             take_over: Continue even if the run seems to be running in another process, such as one on a machine that
                 is gone; should that process live after all, one of the two ends with E511.
+            reopen: Whether a run that was cancelled goes on; if not, it counts as finished.
             interrupts: Through which other threads may interrupt the run.
             functions: Functions of this process that steps of kind `local` call, by name.
 
@@ -159,7 +162,9 @@ class Session:
             UsageError: No such run (U411), it is still running (U412), or it is finished (U413).
         """
         row = self._newest_resumable(take_over=take_over) if run is None else self.store.run(run)
-        if not self._is_resumable(row):
+        records = list(self.store.read(row.id))  # from here on, whatever somebody else does to the run leads to E511
+        is_over = not reopen and isinstance(records[-1].event, RunFinished)
+        if is_over or not self._is_resumable(row):
             all_passed = len(self._passed(row.id)) == row.steps
             verb, what = ("show", "shows it") if all_passed else ("rerun", "runs what did not pass as a new run")
             raise UsageError(
@@ -171,7 +176,6 @@ class Session:
                 code="U412",
                 hint="stop that process first; if its machine is gone, use --take-over",
             )
-        records = list(self.store.read(row.id))
         shown = _show(sinks, row.id, records)
         return self._conduct(
             row.id,
@@ -229,12 +233,14 @@ class Session:
         return row.outcome is None and _is_alive(row.engine)
 
     def clean(self, *, older_than_us: int) -> Deleted:
-        """Delete runs that began before a moment and are not running.
+        """Delete runs that began before a moment and are not running; what waits to be begun or taken up stays, too.
 
         Args:
             older_than_us: The moment [us since the Unix epoch].
         """
-        return self.store.delete_runs(older_than_us, is_running=self.is_running)
+        return self.store.delete_runs(
+            older_than_us, is_running=lambda row: not row.engine or task_of(row) is not None or self.is_running(row)
+        )
 
     def plan_of(self, run: str) -> Plan:
         """Return the plan that was stored with a run.
@@ -255,12 +261,20 @@ class Session:
         )
 
     def _again(self, plan: Plan, row: RunRow, chosen: set[str]) -> Plan:
-        if plan.work != "workflow":
+        if plan.work not in ("workflow", "layers"):
             return subset(plan, chosen)
         if row.outcome in _UNDONE:
             return plan
         steps = self.store.steps(row.id)
-        return remainder(plan, chosen, {step.name: step.output for step in steps if step.outcome == "passed"})
+        passed = {step.name: step.output for step in steps if step.outcome == "passed"}
+        if plan.work == "workflow":
+            return remainder(plan, chosen, passed)
+        complete = {step.name for step in steps if step.outcome == "failed" and not _left_out(step.output)}
+        tests: dict[str, list[str]] = {}
+        for test in self.store.not_passed(row.id):
+            if test.step in complete and test.result.outcome in BAD:
+                tests.setdefault(test.step, []).append(test.result.id)
+        return remaining_tests(plan, chosen, passed, tests)
 
     def _is_resumable(self, row: RunRow) -> bool:
         """Return whether a run has something left to be done: it did not end, or was cancelled before it was through.
@@ -276,7 +290,8 @@ class Session:
     def _passed(self, run: str) -> set[str]:
         return {step.name for step in self.store.steps(run) if step.outcome == "passed"}
 
-    def _with_expected_durations(self, plan: Plan) -> Plan:
+    def with_expected_durations(self, plan: Plan) -> Plan:
+        """Return a plan with what earlier runs say about how long its steps take."""
         known = self.store.durations([step.name for step in plan.steps])
         if not known:
             return plan
@@ -296,7 +311,7 @@ class Session:
         interrupts: Interrupts | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> RunSummary:
-        if any(not _is_alive(row.engine) for row in self.store.unfinished()):
+        if any(row.engine and not _is_alive(row.engine) for row in self.store.unfinished()):
             ownership.reap_orphans()
         _provide_descriptors(plan)
         interrupts = interrupts or Interrupts()
@@ -310,6 +325,7 @@ class Session:
                 import_from=_import_from(plan),
                 cwd=_existing_folder(plan.options.get("cwd")),
                 functions=functions,
+                history=self.store,
             )
             dispatcher = Dispatcher(
                 run,
@@ -362,6 +378,14 @@ class Session:
             except sqlite3.Error:
                 _log.warning("the store cannot be read for now; what the run is told waits", exc_info=True)
             await asyncio.sleep(_LISTEN_INTERVAL)
+
+
+def _left_out(output: Any) -> bool:
+    """Return whether a suite may not have run all its tests."""
+    try:
+        return bool(output["counts"].get("left_out", 0))
+    except (TypeError, KeyError, AttributeError):
+        return True
 
 
 def _import_from(plan: Plan) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ def campaign_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the paths and options from which a campaign is planned."""
     for decorate in reversed(
         (
-            click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path)),
             click.option(
                 "-p", "--parallel", type=options.number, default="auto", help="Cases at once; one per processor."
             ),

@@ -73,6 +73,9 @@ def _there(_context: click.Context, _parameter: click.Parameter, path: Path | No
     return path
 
 
+existing_path = click.Path(exists=True, path_type=Path)
+"""A file or folder that is there."""
+
 _STORE_HELP = "File of the store; by default .podium/podium.db of the project."
 store_option: Decorator = click.option("--store", type=click.Path(path_type=Path), help=_STORE_HELP)
 known_store_option: Decorator = click.option(

@@ -16,7 +16,13 @@ from podium.protocols import Sink
 
 
 def sinks_for(format_: str, *, junit: Path | None = None, verbose: bool = False) -> list[Sink]:
-    """Return what shows a run: the board on a terminal, lines elsewhere, or data."""
+    """Return what shows a run: the board on a terminal, lines elsewhere, or data.
+
+    Args:
+        format_: `text`, `json`, `jsonl`, or what a terminal would get: `board`, `lines`, or `silent` until the end.
+        junit: Also write JUnit XML to this file.
+        verbose: Say everything about what did not pass.
+    """
     from podium.sinks.background import Background  # noqa: PLC0415
 
     sinks: list[Sink] = []
@@ -28,7 +34,11 @@ def sinks_for(format_: str, *, junit: Path | None = None, verbose: bool = False)
         from podium.sinks.report import JsonReport  # noqa: PLC0415
 
         sinks.append(JsonReport(sys.stdout))
-    elif sys.stdout.isatty() and not verbose:
+    elif format_ == "silent":
+        from podium.sinks.lines import ClosingLines  # noqa: PLC0415
+
+        sinks.append(ClosingLines(sys.stdout))
+    elif format_ == "board" or (format_ == "text" and sys.stdout.isatty() and not verbose):
         from rich.console import Console  # noqa: PLC0415
 
         from podium.sinks.board import Board  # noqa: PLC0415

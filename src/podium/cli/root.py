@@ -16,6 +16,7 @@ from podium.errors import ExitCode, PodiumError, UsageError
 
 COMMANDS = {
     "run": "Run scenarios, a workflow or a checklist.",
+    "test": "Run the tests of a project, in layers.",
     "plan": "Check them and print what would run.",
     "resume": "Continue a run that was killed or cancelled.",
     "rerun": "Run what did not pass as a new run.",
@@ -27,6 +28,7 @@ COMMANDS = {
     "serve": "Take workflows over HTTP and conduct many at once.",
     "replay": "Show a run again from its record.",
     "list": "List runs, newest first.",
+    "status": "What is under way, queued, and done in the background.",
     "show": "Show a run, or one of its cases.",
     "stats": "Pass rates, durations and flaky cases over runs.",
     "compare": "What changed from one run to another.",

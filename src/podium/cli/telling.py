@@ -10,6 +10,7 @@ from podium.cli.output import say
 from podium.errors import UsageError
 from podium.messages import Cancel, Signal
 from podium.session import Session
+from podium.store import task_of
 
 
 def who() -> str:
@@ -31,6 +32,11 @@ def tell(run: str, content: Cancel | Signal, store: Path | None) -> int:
         row = session.store.run(run)
         if row.outcome is not None:
             raise UsageError(f"run {row.id} is finished: {row.outcome}", code="U415", hint="`podium list` shows runs")
+        if isinstance(content, Cancel) and task_of(row) is not None:
+            from podium.server.background import cancel  # noqa: PLC0415
+
+            if cancel(session, row, content):
+                return 0
         session.store.send(row.id, content)
         if not session.is_running(row):
             say(f"run {row.id} is interrupted and takes it in when it goes on: podium resume {row.id}")

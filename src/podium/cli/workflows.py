@@ -19,15 +19,15 @@ from podium.cli.words import numbered
 from podium.errors import NothingSelectedError, UsageError
 from podium.plan.graph import Plan
 
-_WORKFLOW = re.compile(rb"^(?:kind|\"kind\"|'kind')\s*:\s*[\"']?workflow\b", re.MULTILINE)
-_WORKFLOW_IN_BRACES = re.compile(rb"[{,\s][\"']?kind[\"']?\s*:\s*[\"']?workflow\b")
+_KIND = re.compile(rb"^(?:kind|\"kind\"|'kind')\s*:\s*[\"']?(workflow|layers)\b", re.MULTILINE)
+_KIND_IN_BRACES = re.compile(rb"[{,\s][\"']?kind[\"']?\s*:\s*[\"']?(workflow|layers)\b")
 _LOOKED_AT = 65_536
 _CAMPAIGN_ONLY = ("speed", "seeds", "assignments", "sweeps", "timeout", "attempts", "memory", "campaign_json")
 _CHECKLIST_ONLY = ("tick", "stagger", "policy", "tool", "no_fallback")
 WORKFLOW_PARAMETERS = ("inputs", *_CHECKLIST_ONLY)
 """What `workflow_options` adds to a command's parameters."""
 
-Kind = Literal["campaign", "workflow", "checklist"]
+Kind = Literal["campaign", "workflow", "checklist", "layers"]
 
 
 def workflow_options(function: Any) -> Any:
@@ -54,7 +54,8 @@ def kind_of(paths: Sequence[Path]) -> Kind:
     kinds: list[Kind] = [_kind_of(path) for path in paths]
     for path, kind in zip(paths, kinds, strict=True):
         if kind != "campaign" and len(paths) > 1:
-            raise UsageError(f"`{path}` is a {kind}, which is run alone", hint="run it with a command of its own")
+            what = "a file of layers" if kind == "layers" else f"a {kind}"
+            raise UsageError(f"`{path}` is {what}, which is run alone", hint="run it with a command of its own")
     return kinds[0]
 
 
@@ -64,8 +65,8 @@ def _kind_of(path: Path) -> Kind:
     try:
         with path.open("rb") as file:
             text = file.read(_LOOKED_AT).removeprefix(codecs.BOM_UTF8)
-        pattern = _WORKFLOW_IN_BRACES if text.lstrip().startswith(b"{") else _WORKFLOW
-        return "workflow" if pattern.search(text) else "campaign"
+        found = (_KIND_IN_BRACES if text.lstrip().startswith(b"{") else _KIND).search(text)
+        return cast("Kind", found[1].decode()) if found else "campaign"
     except OSError:
         return "campaign"  # whose discovery says what is wrong
 
@@ -80,11 +81,15 @@ def refuse_options(context: click.Context, kind: Kind) -> None:
         "workflow": (*_CAMPAIGN_ONLY, *_CHECKLIST_ONLY),
         "checklist": (*_CAMPAIGN_ONLY, "inputs"),
         "campaign": (*_CHECKLIST_ONLY, "inputs"),
+        "layers": (*_CAMPAIGN_ONLY, *_CHECKLIST_ONLY, "inputs", "seed"),
     }
     wrong = refused[kind]
     for parameter in context.command.params:
         if parameter.name in wrong and _is_given(context, parameter.name):
-            raise UsageError(f"{parameter.opts[-1]} means nothing for a {kind}", hint="leave it out")
+            raise UsageError(
+                f"{parameter.opts[-1]} means nothing for {'layers' if kind == 'layers' else f'a {kind}'}",
+                hint="leave it out",
+            )
 
 
 def _is_given(context: click.Context, name: str) -> bool:

@@ -12,34 +12,26 @@ import errno
 import os
 import re
 import shutil
-import tempfile
-import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from podium.events import Failure
+from podium.executors.streams import LARGEST_STREAM, Stream, left_behind, noticing_exit, text_of
 from podium.protocols import Attempt, Finished, Progressed, ReportTo
 from podium.runtime.process_group import ProcessGroup, describe_exit
 
+__all__ = ["LARGEST_OUTPUT", "LARGEST_STREAM", "Command", "CommandExecutor", "not_found"]
+
 LARGEST_OUTPUT = 1 << 20
 """How much of standard output becomes the output value [byte]."""
-LARGEST_STREAM = 1 << 26
-"""How much of standard output and of standard error is kept, each [byte]; the rest is dropped."""
-DETAILS = 1 << 12
-"""How much of the end of standard error goes into a failure [byte]."""
 
 _CHUNK = 1 << 16
-_IN_MEMORY = 1 << 20
-_LONGEST_LINE = 1 << 14
 _LONGEST_MESSAGE = 200
 _BETWEEN_REPORTS = 0.2
-_MOST_IN_A_PIPE = 1 << 22
-_LINE_ENDS = re.compile(rb"[\r\n]+")
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Command(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -81,79 +73,6 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
         return self.argv or ("/bin/sh", "-c", self.shell)
 
 
-class _Stream:
-    """What came through standard output or standard error: the beginning on disk, the end in memory."""
-
-    def __init__(self, pipe: IO[bytes], patterns: list[re.Pattern[str]]) -> None:
-        self.pipe = pipe
-        self.match: str | None = None
-        self.tail = b""
-        self.size = 0
-        self.dropped = 0
-        self._patterns = patterns
-        self._line = b""
-        self._kept = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 (lives as long as the attempt)
-
-    def read(self) -> bytes | None:
-        """Take what is there; return it, nothing at the end, None if nothing is there yet."""
-        try:
-            data = os.read(self.pipe.fileno(), _CHUNK)
-        except BlockingIOError:
-            return None
-        self._keep(data)
-        self._search(data)
-        return data
-
-    def read_rest(self) -> None:
-        """Take what is left in the pipe when all who should write to it are dead."""
-        with contextlib.suppress(OSError, ValueError):
-            for _ in range(_MOST_IN_A_PIPE // _CHUNK):  # somebody else may still write to it
-                if not self.read():
-                    break
-        self._search(b"\n")
-
-    def content(self, size: int = LARGEST_STREAM) -> bytes:
-        """Return the beginning of what was kept."""
-        self._kept.seek(0)
-        return self._kept.read(size)
-
-    def artifact(self) -> bytes:
-        """Return all that was kept, with a mark if that is not all there was."""
-        mark = f"\n[podium: {self.dropped} more bytes were dropped]\n".encode() if self.dropped else b""
-        return self.content() + mark
-
-    def last_line(self) -> str:
-        """Return the last line that says anything, for a person."""
-        lines = _LINE_ENDS.split(self.tail.rstrip())
-        return _CONTROL.sub("", _text(lines[-1])).strip()[:_LONGEST_MESSAGE]
-
-    def close(self) -> None:
-        """Give back the space."""
-        self._kept.close()
-
-    def _keep(self, data: bytes) -> None:
-        self.tail = (self.tail + data)[-DETAILS:]
-        kept = data[: LARGEST_STREAM - self.size] if not self.dropped else b""
-        try:
-            self._kept.write(kept)
-        except OSError:  # no space left
-            kept = b""
-        self.size += len(kept)
-        self.dropped += len(data) - len(kept)
-
-    def _search(self, data: bytes) -> None:
-        if not self._patterns or self.match is not None:
-            return
-        *lines, self._line = _LINE_ENDS.split(self._line + data)
-        if len(self._line) > _LONGEST_LINE:
-            lines.append(self._line)
-            self._line = b""
-        for line in map(_text, lines):
-            if any(pattern.search(line) for pattern in self._patterns):
-                self.match = line.strip()[:_LONGEST_LINE]
-                return
-
-
 class _Run:
     """One attempt under way."""
 
@@ -163,12 +82,12 @@ class _Run:
         self.command = command
         self.token = attempt.token
         self.group = group
-        self.stdout = _Stream(group.stdout, [])
-        self.stderr = _Stream(group.stderr, [re.compile(pattern) for pattern in command.stop_on])
+        self.stdout = Stream(group.stdout, [])
+        self.stderr = Stream(group.stderr, [re.compile(pattern) for pattern in command.stop_on])
         self.exited = asyncio.Event()
         self.stopping = False
 
-    def streams(self) -> tuple[_Stream, _Stream]:
+    def streams(self) -> tuple[Stream, Stream]:
         """Return standard output and standard error."""
         return self.stdout, self.stderr
 
@@ -180,7 +99,7 @@ class _Run:
                 stream.read_rest()
             finished = _result(self)
             if not dead:
-                finished = _left_behind(finished)
+                finished = left_behind(finished)
             artifacts = {"stdout": self.stdout.artifact(), "stderr": self.stderr.artifact()}
             return msgspec.structs.replace(finished, artifacts={name: data for name, data in artifacts.items() if data})
         finally:
@@ -200,9 +119,9 @@ class _Reporter:
         self._tell = tell
         self._next = 0.0
         self._waiting: asyncio.TimerHandle | None = None
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
 
-    def heard(self, stream: _Stream) -> None:
+    def heard(self, stream: Stream) -> None:
         """Tell the last line of a stream, now or soon."""
         self._stream = stream
         if self._waiting is None:
@@ -307,7 +226,7 @@ class CommandExecutor:
 
         try:
             try:
-                with _feeding(run), _reading(run, _Reporter(tell)), _noticing_exit(run):
+                with _feeding(run), _reading(run, _Reporter(tell)), noticing_exit(run.group, run.exited):
                     await run.exited.wait()
             finally:
                 run.exited.set()
@@ -360,7 +279,7 @@ def _reading(run: _Run, reporter: _Reporter) -> Generator[None]:
     """Take what the program writes as it comes, and end it when it says something it must not."""
     loop = asyncio.get_running_loop()
 
-    def readable(stream: _Stream) -> None:
+    def readable(stream: Stream) -> None:
         data = stream.read()
         if data == b"":
             loop.remove_reader(stream.pipe.fileno())
@@ -377,37 +296,6 @@ def _reading(run: _Run, reporter: _Reporter) -> Generator[None]:
         reporter.close()
         for stream in run.streams():
             loop.remove_reader(stream.pipe.fileno())
-
-
-@contextlib.contextmanager
-def _noticing_exit(run: _Run) -> Generator[None]:
-    """Set `exited` when the program has ended."""
-    loop = asyncio.get_running_loop()
-    fd = _exit_fd(run.group.pid)
-    if fd is None:
-        threading.Thread(target=_wait_in_thread, args=(run, loop), name="command exit", daemon=True).start()
-        yield
-        return
-    loop.add_reader(fd, run.exited.set)
-    try:
-        yield
-    finally:
-        loop.remove_reader(fd)
-        os.close(fd)
-
-
-def _exit_fd(pid: int) -> int | None:
-    """Return a descriptor that is readable when the process has ended, where there is such a thing."""
-    if hasattr(os, "pidfd_open"):
-        with contextlib.suppress(OSError):
-            return os.pidfd_open(pid)
-    return None
-
-
-def _wait_in_thread(run: _Run, loop: asyncio.AbstractEventLoop) -> None:
-    run.group.wait()
-    with contextlib.suppress(RuntimeError):  # the loop is closed
-        loop.call_soon_threadsafe(run.exited.set)
 
 
 def _why_not_started(error: OSError | ValueError, command: Command, cwd: str | None) -> str:
@@ -450,7 +338,7 @@ def _result(run: _Run) -> Finished:
 
 
 def _with_details(run: _Run, outcome: Any, kind: str, message: str, code: int | None) -> Finished:
-    details = _text(run.stderr.tail)
+    details = text_of(run.stderr.tail)
     return Finished(outcome, failure=Failure(kind, message, details, code))
 
 
@@ -465,9 +353,9 @@ def _output(run: _Run) -> Finished:
         return _json(content, total)
     mark = f"[podium: cut, {total} bytes in all]" if total > len(content) else None
     if kind == "lines":
-        lines = [line.removesuffix("\r") for line in _text(content).split("\n")]
+        lines = [line.removesuffix("\r") for line in text_of(content).split("\n")]
         return Finished("passed", lines[: -1 if lines[-1] == "" else None] + ([mark] if mark else []))
-    return Finished("passed", f"{_text(content)}\n{mark}" if mark else _text(content).removesuffix("\n"))
+    return Finished("passed", f"{text_of(content)}\n{mark}" if mark else text_of(content).removesuffix("\n"))
 
 
 def _json(content: bytes, total: int) -> Finished:
@@ -477,18 +365,6 @@ def _json(content: bytes, total: int) -> Finished:
     try:
         return Finished("passed", msgspec.json.decode(content))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        start = _text(content[:_LONGEST_MESSAGE])
+        start = text_of(content[:_LONGEST_MESSAGE])
         failure = Failure("NoJson", f"standard output is not JSON: {error}", start)
         return Finished("errored", failure=failure)
-
-
-def _left_behind(finished: Finished) -> Finished:
-    """Return the result of an attempt of which something could not be killed."""
-    before = finished.failure
-    details = f"{before.type}: {before.message}\n{before.details}" if before else ""
-    failure = Failure("LeftBehind", "some of the processes it started could not be killed", details)
-    return Finished("errored", failure=failure)
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from podium.executors.judging import is_critical
 from podium.plan.suites import EarlyEnd
 from podium.test_results import TestResult
 
@@ -47,8 +48,3 @@ class EarlyEnding:
         if rule.rate is not None and self._ran >= rule.sample and self._bad / self._ran > rule.rate:
             return f"{self._bad} of {self._ran} tests did not pass, more than {rule.rate:.0%}"
         return None
-
-
-def is_critical(result: TestResult, critical: Iterable[str]) -> bool:
-    """Return whether a test is one of the critical ones: it has one of the markers, or its id one of the parts."""
-    return any(part in result.markers or part in result.id for part in critical)

@@ -7,17 +7,19 @@ from typing import Any
 
 from podium.executors.inline import InlineExecutor
 from podium.executors.invalid import refuse
+from podium.executors.verdict import judge_layer
 from podium.executors.workers import WorkerPool
 from podium.plan.graph import Plan
-from podium.protocols import Executor, Finished
+from podium.protocols import Executor, Finished, TestHistory
 
 WORKER_TARGETS = {"simulation": "podium.executors.simulation:run_case", "python": "podium.executors.python:call"}
 """Kinds of work that worker processes do, and the functions that do it."""
 
-_PROCESSES = {*WORKER_TARGETS, "command", "agent"}
+_PROCESSES = {*WORKER_TARGETS, "command", "agent", "pytest", "suite", "service"}
 _INLINE: dict[str, Callable[[Any], Finished]] = {
     "invalid": refuse,
     "value": lambda payload: Finished("passed", output=payload["value"]),
+    "verdict": judge_layer,
 }
 
 
@@ -31,7 +33,9 @@ def starts_processes(plan: Plan) -> bool:
     return not _PROCESSES.isdisjoint(kinds_of(plan))
 
 
-ALL_KINDS = frozenset({*WORKER_TARGETS, *_INLINE, "command", "agent", "http", "chat"})
+ALL_KINDS = frozenset(
+    {*WORKER_TARGETS, *_INLINE, "command", "agent", "http", "chat", "pytest", "suite", "service"}
+)
 """What can be done in a process that does not know its plans yet."""
 
 
@@ -43,6 +47,7 @@ def executors_for(
     import_from: tuple[str, ...] = (),
     cwd: str | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
+    history: TestHistory | None = None,
 ) -> dict[str, Executor]:
     """Return executors by kind of work.
 
@@ -53,6 +58,7 @@ def executors_for(
         import_from: Directories the plan's functions may be imported from.
         cwd: Where commands run.
         functions: Functions of this process, for work of kind `local`.
+        history: What is known of tests from earlier runs.
     """
     kinds = set(kinds)
     found: dict[str, Executor] = dict.fromkeys(kinds & _INLINE.keys(), InlineExecutor(_INLINE))
@@ -71,6 +77,18 @@ def executors_for(
 
         http = HttpExecutor()
         found |= {"http": http, "chat": ChatExecutor(http)}
+    if "pytest" in kinds:
+        from podium.executors.pytest_suite import PytestExecutor  # noqa: PLC0415
+
+        found["pytest"] = PytestExecutor(owner=owner, cwd=cwd, history=history)
+    if "suite" in kinds:
+        from podium.executors.command_suite import CommandSuiteExecutor  # noqa: PLC0415
+
+        found["suite"] = CommandSuiteExecutor(owner=owner, cwd=cwd)
+    if "service" in kinds:
+        from podium.executors.service import ServiceExecutor  # noqa: PLC0415
+
+        found["service"] = ServiceExecutor(owner=owner, cwd=cwd)
     if "local" in kinds:
         from podium.executors.local import LocalExecutor  # noqa: PLC0415
 

@@ -45,7 +45,7 @@ Degrees = Annotated[float, *_quantity("angle", "deg|rad|arcmin", "20 deg")]
 Celsius = Annotated[float, *_quantity("temperature", "degC|°C|K|degF", "15 degC")]
 Ratio = Annotated[float, Field(ge=0, le=1), *_quantity("ratio", "%|", "2 %", bare=True)]
 DataRate = Annotated[float, Field(gt=0), *_quantity("data rate", "bit/s|kbit/s|Mbit/s|Gbit/s|B/s", "1 Mbit/s")]
-DataSize = Annotated[float, Field(ge=1, le=1e12), *_quantity("data size", "B|kB|KiB|MB|MiB", "64 B")]
+DataSize = Annotated[float, Field(ge=1, le=1e12), *_quantity("data size", "B|kB|KiB|MB|MiB|GB|GiB", "64 B")]
 NodeName = Annotated[str, Field(min_length=1, max_length=64, pattern=NODE_NAME)]
 
 

@@ -9,12 +9,14 @@ from pydantic import BaseModel
 
 from podium.model.dialects.campaign_scenario import CampaignScenarioDocument
 from podium.model.documents import ScenarioDocument
+from podium.model.layers import LayersDocument
 from podium.model.workflow import WorkflowDocument
 
 _MODELS: dict[str, type[BaseModel]] = {
     "scenario": ScenarioDocument,
     "campaign-scenario": CampaignScenarioDocument,
     "workflow": WorkflowDocument,
+    "layers": LayersDocument,
 }
 
 NAMES = tuple(_MODELS)

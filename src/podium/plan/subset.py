@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +44,32 @@ def remainder(plan: Plan, names: Collection[str], passed: Mapping[str, Any]) -> 
         if step.name in again or step.name in passed
     )
     return _replace(plan, steps=steps)
+
+
+def remaining_tests(
+    plan: Plan, names: Collection[str], passed: Mapping[str, Any], tests: Mapping[str, Sequence[str]]
+) -> Plan:
+    """Return a plan of suites in which some are run again, with the services they need.
+
+    Args:
+        plan: The whole plan.
+        names: The steps that are to be done again.
+        passed: Name of each step that passed to what it gave.
+        tests: Step to the ids of its tests that are run again; suites that are not in it are run as a whole.
+    """
+    services = {step.name for step in plan.steps if step.role == "service"}
+    lasting = {name: output for name, output in passed.items() if name not in services}
+    again = remainder(plan, set(names) - services, lasting)
+    return _replace(again, steps=tuple(_only(step, tests.get(step.name, ())) for step in again.steps))
+
+
+def _only(step: Step, ids: Sequence[str]) -> Step:
+    payload = step.work.payload
+    if not ids or step.work.kind != "pytest":
+        return step
+    literal = [test.replace("${", "$${") for test in ids] if step.work.template else list(ids)
+    selection = {**payload.get("selection", {}), "only": literal}
+    return _replace(step, work=_replace(step.work, payload={**payload, "selection": selection}))
 
 
 def _with_what_belongs_to_it(plan: Plan, names: Collection[str], passed: Collection[str]) -> set[str]:

@@ -97,7 +97,9 @@ class Suite(Value, frozen=True):
     Attributes:
         cwd: Working directory; relative ones begin at the project's.
         origin: Where results are kept in the history: the working directory relative to the project, `` for itself.
-        env: Variables added to the environment.
+        env: Variables added to the environment; they win over those of services.
+        services: Service to the variables it hands out, added to the environment, too. In a plan each is an expression
+            of the output of the service's step, so that the payload is a template.
         timeout: Longest duration of one test [s].
         retries: How often a test that did not pass is tried again; if it then passes, it is flaky.
         max_failures: After so many tests that did not pass, the suite ends; 0: no limit.
@@ -112,6 +114,7 @@ class Suite(Value, frozen=True):
     cwd: str = ""
     origin: str = ""
     env: dict[str, str] = {}
+    services: dict[str, dict[str, str]] = {}
     timeout: float | None = None
     retries: int = 0
     max_failures: int = 0
@@ -121,6 +124,12 @@ class Suite(Value, frozen=True):
     limits: Limits = Limits()
     quarantine: tuple[Quarantined, ...] = ()
     selection: Selection = Selection()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What is added to the environment: what services hand out, then the suite's own."""
+        handed_out = {name: value for service in self.services.values() for name, value in service.items()}
+        return {**handed_out, **self.env}
 
 
 class PytestSuite(Suite, frozen=True):

@@ -1,7 +1,8 @@
 """A small process that outlives its owner just long enough to clean up after it.
 
 The owner holds the other end of the guard's standard input. When that end closes, because the owner closed it or was
-killed, the guard kills every process that carries its label, until none is left, and ends.
+killed, the guard kills every process that carries its label, until none is left, removes what services of this owner
+left (processes that cleared their label, containers, temporary folders), and ends.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from typing import Self
 
 from podium.runtime import ownership
+from podium.runtime.services import leftovers
 
 _PATIENCE = 10.0
 """How long the guard looks for processes that appear while it kills others [s]."""
@@ -63,6 +65,7 @@ def main() -> None:
     deadline = time.monotonic() + _PATIENCE
     while ownership.kill_labelled(label) and time.monotonic() < deadline:
         pass
+    leftovers.remove_owned(label)
 
 
 if __name__ == "__main__":

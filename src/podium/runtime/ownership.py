@@ -23,6 +23,15 @@ def identity() -> str:
     return _identity(os.getpid())
 
 
+def identity_of(pid: int) -> str:
+    """Return the identity of another process of this machine.
+
+    Raises:
+        psutil.Error: There is no such process.
+    """
+    return f"{pid}:{_start(pid)}"
+
+
 def label(scope: str) -> str:
     """Return what processes started by this process for a scope carry."""
     return f"{identity()}/{scope}"

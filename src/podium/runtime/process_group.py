@@ -87,9 +87,9 @@ class ProcessGroup:
         """Process id of the leader, which is also the id of the group."""
         return self._process.pid
 
-    def terminate(self) -> None:
-        """Ask the whole group to end (SIGTERM)."""
-        self._signal(signal.SIGTERM)
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the whole group to end, by SIGTERM or another signal."""
+        self._signal(number)
 
     def strike(self) -> None:
         """Kill the whole group (SIGKILL) without waiting; `kill` finds out whether it is dead."""

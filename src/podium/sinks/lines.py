@@ -236,3 +236,29 @@ class Lines:
 
     def _step_finished(self, event: StepFinished) -> list[str]:
         return case_lines(self._tally.steps[event.step], verbose=self._verbose)
+
+
+class ClosingLines:
+    """Writes what there is to say of a run when it is over, and nothing before.
+
+    Args:
+        stream: Where to; it belongs to the caller.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._tally = Tally()
+        self._closed = False
+
+    def emit(self, run: str, records: Sequence[Record]) -> None:
+        """Take in a batch."""
+        self._tally.take(run, records)
+
+    def close(self) -> None:
+        """Write what did not pass, and the summary."""
+        if not self._closed and self._tally.run:
+            lines = [line for step in self._tally.failing for line in case_lines(step)]
+            text = "".join(f"{line}\n" for line in [*lines, *closing_lines(self._tally), *summary_lines(self._tally)])
+            self._stream.write(for_stream(text, getattr(self._stream, "encoding", None)))
+            self._stream.flush()
+        self._closed = True

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
 from podium.errors import StoreError, UsageError
-from podium.events import AnyEvent, AttemptFinished, Failure, StepFinished, decode, encode
-from podium.history import RunRow, StepRow
+from podium.events import AnyEvent, AttemptFinished, decode, encode
+from podium.history import RunRow, StepRow, TestOfRun, TestRow
 from podium.messages import Cancel, Message, Signal
-from podium.protocols import Circuit, KnownResult, Record
+from podium.protocols import Circuit, KnownResult, Record, TestRecord
+from podium.store import queue, test_records
 from podium.store.database import Durability, connect, roll_back, transaction
 from podium.store.location import locate
 from podium.store.projection import Projection
+from podium.store.queue import Daemon
+from podium.store.rows import RUN_COLUMNS, STEPS, run_row, step_row
+from podium.test_results import TestResult
 
-_RUN_COLUMNS = """id, work, name, parent, definition, steps, slots, seed, options, engine, started_us, finished_us,
-    outcome, counts, duration, output"""
-_STEP_COLUMNS = (
-    """step.name, step.outcome, step.attempts, step.finished_us, step.reason, step.duration, journal.event"""
-)
-_STEPS = f"""
-SELECT run.id, {_STEP_COLUMNS} FROM step
-JOIN run ON run.key = step.run
-LEFT JOIN journal ON journal.run = step.run AND journal.seq = step.result_seq
-"""  # noqa: S608 (no value of a user's is in it)
 _KNOWN_RESULT = f"""
-{_STEPS}
+{STEPS}
 JOIN lookup ON lookup.run = step.run AND lookup.step = step.name
 WHERE lookup.digest = ? AND NOT lookup.hit AND step.outcome = 'passed'
     AND NOT EXISTS (SELECT 1 FROM step AS undo WHERE undo.run = step.run AND undo.name = step.name || '~undo')
@@ -66,6 +62,7 @@ class Store:
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
+        self._thread = threading.get_ident()
         self._connection = connection
         self._keys: dict[str, int] = {}
 
@@ -110,6 +107,7 @@ class Store:
                     packed = [(digest, len(data), zlib.compress(data, 1)) for digest, data in blobs.items()]
                     self._connection.executemany("INSERT OR IGNORE INTO blob VALUES (?, ?, ?)", packed)
                 Projection(self._connection, key).take(first_seq, events)
+                test_records.take(self._connection, key, first_seq, events)
                 execute("COMMIT")
             except BaseException:
                 self._keys.pop(run, None)
@@ -156,11 +154,11 @@ class Store:
             name: Only with this name.
         """
         rows = self._connection.execute(
-            f"SELECT {_RUN_COLUMNS} FROM run WHERE work = coalesce(?, work) AND name = coalesce(?, name) "  # noqa: S608
+            f"SELECT {RUN_COLUMNS} FROM run WHERE work = coalesce(?, work) AND name = coalesce(?, name) "  # noqa: S608
             "ORDER BY started_us DESC, id DESC LIMIT ?",
             (work, name, -1 if limit is None else limit),
         )
-        return [_run_row(row) for row in rows]
+        return [run_row(row) for row in rows]
 
     def run(self, name: str) -> RunRow:
         """Return the run with this id, this unique beginning or end of an id, or the `latest`.
@@ -172,11 +170,11 @@ class Store:
             found = self.runs(1)
         else:
             rows = self._connection.execute(
-                f"SELECT {_RUN_COLUMNS} FROM run WHERE ? IN (substr(id, 1, ?), substr(id, -?)) "  # noqa: S608
+                f"SELECT {RUN_COLUMNS} FROM run WHERE ? IN (substr(id, 1, ?), substr(id, -?)) "  # noqa: S608
                 "ORDER BY id LIMIT 9",
                 (name.lower(), len(name), len(name)),
             )
-            found = [_run_row(row) for row in rows] if name else []
+            found = [run_row(row) for row in rows] if name else []
         if len(found) == 1:
             return found[0]
         if not found:
@@ -191,7 +189,7 @@ class Store:
             UsageError: There is none (U411).
         """
         found = self._connection.execute(
-            f"SELECT {_RUN_COLUMNS} FROM run WHERE name = ? AND (started_us, id) < (?, ?) "  # noqa: S608
+            f"SELECT {RUN_COLUMNS} FROM run WHERE name = ? AND (started_us, id) < (?, ?) "  # noqa: S608
             "ORDER BY started_us DESC, id DESC LIMIT 1",
             (row.name, row.started_us, row.id),
         ).fetchone()
@@ -201,27 +199,27 @@ class Store:
                 code="U411",
                 hint="`podium list` shows the runs there are",
             )
-        return _run_row(found)
+        return run_row(found)
 
     def unfinished(self) -> list[RunRow]:
         """Return runs without an end: running, or left by a crash."""
-        rows = self._connection.execute(f"SELECT {_RUN_COLUMNS} FROM run WHERE outcome IS NULL")  # noqa: S608
-        return [_run_row(row) for row in rows]
+        rows = self._connection.execute(f"SELECT {RUN_COLUMNS} FROM run WHERE outcome IS NULL")  # noqa: S608
+        return [run_row(row) for row in rows]
 
     def steps(self, run: str) -> list[StepRow]:
         """Return the steps of a run that have their outcome, in the order in which they got it."""
         rows = self._connection.execute(
-            f"{_STEPS} WHERE run.id = ? AND step.outcome IS NOT NULL ORDER BY step.finished_us, step.name", (run,)
+            f"{STEPS} WHERE run.id = ? AND step.outcome IS NOT NULL ORDER BY step.finished_us, step.name", (run,)
         )
-        return [_step_row(row) for row in rows]
+        return [step_row(row) for row in rows]
 
     def history(self, name: str, limit: int = 100) -> list[StepRow]:
         """Return what a step of this name came to in earlier runs, newest first."""
         rows = self._connection.execute(
-            f"{_STEPS} WHERE step.name = ? AND step.outcome IS NOT NULL ORDER BY step.finished_us DESC LIMIT ?",
+            f"{STEPS} WHERE step.name = ? AND step.outcome IS NOT NULL ORDER BY step.finished_us DESC LIMIT ?",
             (name, limit),
         )
-        return [_step_row(row) for row in rows]
+        return [step_row(row) for row in rows]
 
     def durations(self, names: Sequence[str]) -> dict[str, float]:
         """Return for each step that has passed before the median duration of the last five passes [s]."""
@@ -260,13 +258,81 @@ class Store:
         rows = self._connection.execute("SELECT target, circuit FROM circuit ORDER BY target")
         return {target: msgspec.json.decode(text, type=Circuit) for target, text in rows}
 
+    def tests(self, origin: str) -> dict[str, TestRecord]:
+        """Return what is known of the tests of one origin, by id. May be called from any thread."""
+        if threading.get_ident() != self._thread:
+            with contextlib.closing(Store.open(self.path)) as own:
+                return own.tests(origin)
+        self._learn()
+        return test_records.records(self._connection, origin)
+
+    def test_rows(self, *, troubled: bool = False) -> list[TestRow]:
+        """Return what is known of all tests, by origin and id.
+
+        Args:
+            troubled: Only tests that have failed, or passed only when they were tried again.
+        """
+        self._learn()
+        return test_records.rows(self._connection, troubled=troubled)
+
+    def results_of(self, run: str, step: str | None = None) -> dict[tuple[str, str], TestResult]:
+        """Return what the tests of a run came to, by step and id; see `podium.store.test_records`.
+
+        Args:
+            run: Run id.
+            step: Only tests of this step.
+        """
+        return test_records.results_of(self._connection, run, step)
+
+    def not_passed(self, run: str) -> list[TestOfRun]:
+        """Return the tests of a run that did not simply pass, flaky ones included, by step and id."""
+        self._learn()
+        return test_records.not_passed(self._connection, run)
+
     def known_result(self, digest: str) -> KnownResult | None:
         """Return the newest result of a step that passed, had this digest, and was not undone."""
         row = self._connection.execute(_KNOWN_RESULT, (digest,)).fetchone()
         if row is None:
             return None
-        step = _step_row(row)
+        step = step_row(row)
         return KnownResult(step.run, step.name, step.output)
+
+    def tasks(self) -> list[RunRow]:
+        """Return the runs of the background queue without an end, oldest first."""
+        return queue.unfinished(self._connection)
+
+    def tasks_done(self, limit: int | None = None, *, category: str | None = None, since_us: int = 0) -> list[RunRow]:
+        """Return the runs of the background queue that are over, those that ended last first.
+
+        Args:
+            limit: How many at most.
+            category: Only of this category.
+            since_us: Only those that ended from this moment on [us since the Unix epoch].
+        """
+        most = -1 if limit is None else limit
+        return queue.finished(self._connection, most, category=category, since_us=since_us)
+
+    def tasks_to_repeat(self) -> list[RunRow]:
+        """Return the runs of the background queue that did not pass and are to be run again, oldest first."""
+        return queue.to_repeat(self._connection)
+
+    @property
+    def daemon(self) -> Daemon:
+        """Who works on the background queue."""
+        return queue.daemon(self._connection)
+
+    def change_daemon(self, change: Callable[[Daemon], Daemon]) -> Daemon:
+        """Replace who works on the background queue by what `change` makes of it, and return it.
+
+        That is one step even among processes: nothing is written by others while `change` runs.
+
+        Raises:
+            StoreError: The store fails (E515).
+        """
+        try:
+            return queue.change_daemon(self._connection, change)
+        except sqlite3.Error as error:
+            raise self._cannot_write(error) from error
 
     def send(self, run: str, content: Cancel | Signal) -> None:
         """Tell a run something; it takes it in when it runs.
@@ -311,6 +377,7 @@ class Store:
         try:
             with transaction(self._connection):
                 old = [row for row in self.runs() if row.started_us < older_than_us]
+                test_records.learn(self._connection)
                 ids = tuple(row.id for row in old if row.outcome is not None or not is_running(row))
                 self._delete(ids)
             if ids:
@@ -344,6 +411,7 @@ class Store:
                 keys = self._connection.execute("SELECT key, id FROM run_key ORDER BY key").fetchall()
                 for key, run in keys:
                     Projection(self._connection, key).take(1, [record.event for record in self.read(run)])
+                test_records.rebuild(self._connection)
         except sqlite3.Error as error:
             raise self._cannot_write(error) from error
 
@@ -354,6 +422,8 @@ class Store:
             self._connection.execute("DELETE FROM message WHERE run = ?", (run,))
             for table, column in (
                 ("lookup", "run"),
+                ("test_news", "run"),
+                ("test_outcome", "run"),
                 ("step", "run"),
                 ("journal", "run"),
                 ("run", "key"),
@@ -362,6 +432,15 @@ class Store:
                 self._connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (key,))  # noqa: S608
         if runs:
             self._drop_unused_blobs()
+
+    def _learn(self) -> None:
+        """Learn what tests came to from runs that are under way, or were left by a crash."""
+        if test_records.has_news(self._connection):
+            try:
+                with transaction(self._connection):
+                    test_records.learn(self._connection)
+            except sqlite3.Error as error:
+                raise self._cannot_write(error) from error
 
     def _cannot_write(self, error: sqlite3.Error) -> StoreError:
         return StoreError(f"the store {self.path} cannot be written: {error}", code="E515")
@@ -395,25 +474,3 @@ class Store:
         pages = self._connection.execute("PRAGMA page_count").fetchone()[0]
         size = self._connection.execute("PRAGMA page_size").fetchone()[0]
         return int(pages) * int(size)
-
-
-def _run_row(row: tuple[Any, ...]) -> RunRow:
-    values = dict(zip(RunRow.__struct_fields__, row, strict=True))
-    values["options"] = msgspec.json.decode(values["options"])
-    values["counts"] = msgspec.json.decode(values["counts"])
-    values["output"] = None if values["output"] is None else msgspec.json.decode(values["output"])
-    return RunRow(**values)
-
-
-def _step_row(row: tuple[Any, ...]) -> StepRow:
-    run, name, outcome, attempts, finished_us, reason, duration, event = row
-    output: Any = None
-    failure: Failure | None = None
-    artifacts: dict[str, str] = {}
-    if event is not None:
-        result = decode(event)
-        assert isinstance(result, AttemptFinished | StepFinished)
-        output = result.output
-        if isinstance(result, AttemptFinished):
-            failure, artifacts = result.failure, result.artifacts
-    return StepRow(run, name, outcome, attempts, finished_us, reason, duration, output, failure, artifacts)

@@ -41,10 +41,13 @@ from podium.events import (
     RunFinished,
     RunResumed,
     RunStarted,
+    ServiceReady,
     SignalReceived,
     StepFinished,
+    TestsFinished,
 )
 from podium.protocols import Journal, Record, content_digest
+from podium.test_results import TEST_OUTCOMES, TestOutcome, TestResult
 
 JournalCheck = Callable[[Journal], None]
 """Takes an empty journal; raises `AssertionError` if it deviates."""
@@ -85,6 +88,8 @@ def bare_run(run: str) -> list[AnyEvent]:
         ItemsFound(at_us=AT_US, step="c", items=[]),
         AttemptStarted(at_us=AT_US, step="a", number=1, token=2),
         AttemptProgressed(at_us=AT_US, step="a", token=2),
+        TestsFinished(at_us=AT_US, step="a", token=2, results=()),
+        ServiceReady(at_us=AT_US, step="a", token=2, duration=0.0),
         RunResumed(at_us=AT_US, engine="host:1:2"),
         AttemptLost(at_us=AT_US, step="a", token=2, reason="gone"),
         AttemptScheduled(at_us=AT_US, step="a", number=2, not_before_us=AT_US, delay=0.0, reason="lost"),
@@ -134,6 +139,13 @@ def full_run(run: str) -> list[AnyEvent]:
         CompensationStarted(at_us=AT_US, steps=(_AWKWARD, "b"), reason="failed"),
         AttemptStarted(at_us=AT_US + 1, step=_AWKWARD, number=1, token=2, fallback=_AWKWARD),
         AttemptProgressed(at_us=AT_US + 2, step=_AWKWARD, token=2, done=1 / 3, message=_AWKWARD),
+        TestsFinished(
+            at_us=AT_US + 2, step=_AWKWARD, token=2, results=(_result("passed"),), total=2**40, origin=_AWKWARD
+        ),
+        TestsFinished(
+            at_us=AT_US + 2, step=_AWKWARD, token=2, results=tuple(map(_result, TEST_OUTCOMES)), origin=_AWKWARD
+        ),
+        ServiceReady(at_us=AT_US + 2, step=_AWKWARD, token=2, duration=1 / 3, output=output),
         AttemptStopping(at_us=AT_US + 3, step=_AWKWARD, token=2, reason="timeout", force=True),
         RunResumed(at_us=AT_US + 4, engine="other:1:2", reopens=False),
         AttemptLost(at_us=AT_US + 5, step=_AWKWARD, token=2, reason=_AWKWARD, by="engine"),
@@ -174,6 +186,24 @@ def full_run(run: str) -> list[AnyEvent]:
         )
     )
     return events
+
+
+def _result(outcome: TestOutcome) -> TestResult:
+    return TestResult(
+        id=f"{_AWKWARD}::{outcome}",
+        outcome=outcome,
+        duration=1 / 3,
+        message=_AWKWARD,
+        details="line\n" * 1000,
+        attempts=3,
+        flaky=True,
+        quarantined=True,
+        file=_AWKWARD,
+        line=2**31,
+        markers=(_AWKWARD, "slow"),
+        worker=7,
+        finished_us=AT_US + 1,
+    )
 
 
 def what_was_appended_is_read_in_order(journal: Journal) -> None:

@@ -33,6 +33,7 @@ def command(*, format_: str, store: Path | None) -> int:
         "yaml": _yaml,
         "sqlite": _sqlite,
         "workers": _workers,
+        "containers": _containers,
         "store": lambda: _store(store),
     }
     found: list[dict[str, str]] = []
@@ -76,6 +77,17 @@ def _workers() -> str:
         group.kill()
         group.close()
     return "processes start and end"
+
+
+def _containers() -> str:
+    """Ask the container engine; only services that are containers need one, so that its absence is no problem."""
+    from podium.runtime.services.docker import versions  # noqa: PLC0415
+
+    try:
+        engine, compose = versions()
+    except PodiumError as error:
+        return f"none ({error}); services that are containers cannot be run"
+    return f"Docker {engine}, Compose: {compose}"
 
 
 def _store(path: Path | None) -> str:

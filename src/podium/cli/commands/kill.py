@@ -18,6 +18,6 @@ from podium.messages import Cancel
 def command(*, run: str, why: str, store: Path | None) -> int:
     """End RUN at once: what is under way is killed, nothing is undone, nothing is torn down.
 
-    `podium cancel` ends a run in good order.
+    A queued RUN is taken out of the queue. `podium cancel` ends a run in good order.
     """
     return tell(run, Cancel(who(), why, force=True, compensate=False), store)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from podium.cli.campaigns import campaign_options, planned, print_plan
 from podium.cli.options import format_option
+from podium.cli.output import say
+from podium.cli.test_options import CHOICE_PARAMETERS, choice_options
 from podium.cli.workflows import (
     WORKFLOW_PARAMETERS,
     kind_of,
@@ -16,17 +19,29 @@ from podium.cli.workflows import (
     refuse_options,
     workflow_options,
 )
+from podium.errors import UsageError
 
 
 @click.command("plan")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @campaign_options
 @workflow_options
+@choice_options
 @format_option("text", "json")
 @click.pass_context
 def command(context: click.Context, *, format_: str, **asked: Any) -> int:
-    """Check scenarios, a workflow or a checklist, and print what would run; exits 2 if a file is invalid."""
-    kind = kind_of(asked["paths"])
+    """Check scenarios, a workflow, a checklist or layers, and print what would run; exits 2 if a file is invalid.
+
+    Without PATHS, or with options that choose layers, the layers of the project are planned: see `podium test`.
+    """
+    choice = {name: asked.pop(name) for name in CHOICE_PARAMETERS}
+    kind = kind_of(asked["paths"]) if asked["paths"] else "layers"
     refuse_options(context, kind)
+    if kind == "layers":
+        return _plan_layers(choice, asked["paths"], format_)
+    for parameter in context.command.params:
+        if choice.get(parameter.name):
+            raise UsageError(f"{parameter.opts[0]} means nothing without layers", hint="leave it out")
     if kind != "campaign":
         print_workflow(planned_workflow(asked["paths"][0], kind, context, **asked), format_)
         return 0
@@ -35,3 +50,13 @@ def command(context: click.Context, *, format_: str, **asked: Any) -> int:
     campaign = planned(**asked, strict=False)
     print_plan(campaign, format_)
     return 2 if campaign.invalid else 0
+
+
+def _plan_layers(choice: dict[str, Any], paths: tuple[Path, ...], format_: str) -> int:
+    from podium.cli.layers import find_project, planned_layers, print_layers  # noqa: PLC0415 (only for layers)
+
+    project = find_project(paths[0] if paths else choice["config"])
+    for warning in project.loaded.warnings:
+        say(warning.render())
+    print_layers(project, planned_layers(project, choice), format_)
+    return 0

@@ -20,10 +20,11 @@ from podium.cli.workflows import (
     tick_passed,
     workflow_options,
 )
-from podium.errors import ExitCode
+from podium.errors import ExitCode, UsageError
 
 
 @click.command("run")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @campaign_options
 @workflow_options
 @click.option("--strict", is_flag=True, help="Stop before running if a file is invalid or has a warning.")
@@ -62,6 +63,9 @@ def command(
     """  # noqa: D301 (click keeps the lines after this character as they are)
     kind = kind_of(asked["paths"])
     refuse_options(context, kind)
+    if kind == "layers":
+        hint = f"podium test --config {asked['paths'][0]}"
+        raise UsageError(f"`{asked['paths'][0]}` has layers of tests, which `podium test` runs", hint=hint)
     if kind != "campaign":
         return _run_workflow(kind, context, asked, sinks=(format_, junit, verbose), dry_run=dry_run, store=store)
     for name in WORKFLOW_PARAMETERS:

@@ -14,10 +14,13 @@ from podium.cli.words import counts_in_words, local_time, noun_of, numbered, out
 from podium.errors import UsageError
 from podium.model.scenario import Verdict
 from podium.session import Session
-from podium.sinks.lines import how_long, printable
+from podium.sinks.writing import how_long, printable
 from podium.store import RunRow, StepRow
+from podium.test_results import TestCounts, TestResult
 
 _PACKETS = ("delivered", "lost", "dropped", "blocked", "in_flight")
+_QUIET = ("passed", "skipped", "xfailed")
+"""Outcomes of tests that are counted and not shown one by one."""
 _LINES = 20
 _LATENCIES = ("mean_ms", "p95_ms", "max_ms")
 _LONG = 1e4
@@ -27,12 +30,16 @@ _LONG = 1e4
 @click.command("show")
 @run_argument
 @click.argument("case", required=False)
+@click.option("--tests", is_flag=True, help="Its tests, or those of the step CASE: text has those that did not pass.")
 @format_option("text", "json")
 @known_store_option
-def command(*, run: str, case: str | None, format_: str, store: Path | None) -> int:
+def command(*, run: str, case: str | None, tests: bool, format_: str, store: Path | None) -> int:
     """Show RUN, or one CASE of it with its criteria, timeline and latencies, or one step with its output."""
     with Session.open(store) as session:
         row = session.store.run(run)
+        if tests:
+            _show_tests(session, row, case, format_)
+            return 0
         steps = session.store.steps(row.id)
         state = outcome_of(session, row)
         known = list(dict.fromkeys([*(step.name for step in session.plan_of(row.id).steps), *(s.name for s in steps)]))
@@ -45,6 +52,36 @@ def command(*, run: str, case: str | None, format_: str, store: Path | None) -> 
     else:
         _show_run(row, state, steps, known)
     return 0
+
+
+def _show_tests(session: Session, row: RunRow, step: str | None, format_: str) -> None:
+    """Print what the tests of a run, or of one step of it, came to."""
+    known = [one.name for one in session.plan_of(row.id).steps]
+    if step is not None and step not in known:
+        _find(step, [], known, noun_of(row))
+    results = session.store.results_of(row.id, step)
+    if format_ == "json":
+        print_json([{"step": place[0], **msgspec.to_builtins(result)} for place, result in results.items()])
+        return
+    told = [(place[0], result) for place, result in results.items() if result.flaky or result.outcome not in _QUIET]
+    if told:
+        print_table(
+            ("OUTCOME", "TOOK ", "STEP", "TEST", "WHY"),
+            (
+                (_outcome(result), how_long(result.duration), name, printable(result.id), printable(result.message))
+                for name, result in told
+            ),
+        )
+        click.echo("")
+    counts = TestCounts()
+    counts.add(results.values())
+    click.echo(f"{numbered(len(results), 'test')}: {counts_in_words(msgspec.structs.asdict(counts)) or 'none'}")
+
+
+def _outcome(result: TestResult) -> str:
+    if result.flaky and result.outcome == "passed":
+        return "flaky"
+    return result.outcome.replace("_", " ") + (" (quarantined)" if result.quarantined else "")
 
 
 def _find(case: str, steps: list[StepRow], known: list[str], noun: str) -> StepRow:

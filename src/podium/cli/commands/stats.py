@@ -7,25 +7,37 @@ from pathlib import Path
 import click
 
 from podium.analysis.bottlenecks import bottlenecks
+from podium.analysis.flaky import flaky_tests
 from podium.analysis.statistics import summarise
 from podium.analysis.workflows import workflow_statistics
 from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json, print_table, say
-from podium.cli.words import counts_in_words, no_runs, numbered
+from podium.cli.words import counts_in_words, local_time, no_runs, numbered
 from podium.errors import UsageError
+from podium.history import FLAKY_SIGN, SIGNS
 from podium.session import Session
 from podium.sinks.tally import short_id
-from podium.sinks.writing import how_long
+from podium.sinks.writing import how_long, printable
+
+_RECENT = 20
+"""Of how many runs of a test the outcome is shown one by one."""
 
 
 @click.command("stats")
 @click.option("-n", "--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Over how many runs.")
 @click.option("--name", help="Only runs of this name.")
 @click.option("--workflow", metavar="NAME", help="Rates of one workflow, and where the time of its last run went.")
+@click.option("--flaky", is_flag=True, help="Tests that both passed and failed of late, the least reliable first.")
 @format_option("text", "json")
 @known_store_option
-def command(*, limit: int, name: str | None, workflow: str | None, format_: str, store: Path | None) -> int:
-    """Pass rates, durations and flaky cases over the latest runs."""
+def command(
+    *, limit: int, name: str | None, workflow: str | None, flaky: bool, format_: str, store: Path | None
+) -> int:
+    """Pass rates, durations and flaky cases over the latest runs; or flaky tests, with --flaky."""
+    if flaky:
+        if name is not None or workflow is not None:
+            raise UsageError("--flaky is over all runs", hint="leave out --name and --workflow")
+        return _show_flaky(format_, store)
     if workflow is not None:
         if name is not None:
             raise UsageError("--name and --workflow exclude each other", hint="leave out one of them")
@@ -49,6 +61,34 @@ def command(*, limit: int, name: str | None, workflow: str | None, format_: str,
         ("CASE", "RUNS ", "PASSED ", "LAST", "MEDIAN S ", "P95 S "),
         ((case.name, case.runs, case.passed, case.last_outcome, case.median_s, case.p95_s) for case in found.by_case),
     )
+    return 0
+
+
+def _show_flaky(format_: str, store: Path | None) -> int:
+    with Session.open(store) as session:
+        found = flaky_tests(session.store.test_rows(troubled=True))
+    if format_ == "json":
+        print_json(found)
+        return 0
+    if not found:
+        say("no test has passed and failed of late")
+        return 0
+    several = len({test.origin for test in found}) > 1
+    print_table(
+        ("FAILED ", "FLIPS ", "LAST FAILED", "RECENT", "TEST"),
+        (
+            (
+                f"{100 * test.failure_rate:.0f} %",
+                test.flips,
+                local_time(test.last_bad_us) if test.last_bad_us else None,
+                test.recent[-_RECENT:],
+                printable(f"{test.origin or '.'}: {test.id}" if several else test.id),
+            )
+            for test in found
+        ),
+    )
+    signs = ", ".join(f"{sign} {outcome.replace('_', ' ')}" for outcome, sign in SIGNS.items())
+    click.echo(f"\n{signs}, {FLAKY_SIGN} passed when it was tried again")
     return 0
 
 

@@ -1,0 +1,200 @@
+"""What of a project's files is not as it was: since the last full run of its tests, or since a revision of git."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from podium.errors import EnvironmentProblemError, UsageError
+from podium.plan.impact import Impact, impact_of
+from podium.protocols import content_digest
+
+SEEN = Path(".podium") / "seen.json"
+"""Where a project keeps what its last full run saw, relative to its folder."""
+
+_PRUNED = frozenset(
+    {".git", ".hg", ".svn", ".podium", "__pycache__", "node_modules", ".tox", ".nox", ".venv", "site-packages"}
+    | {".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".eggs", "htmlcov", ".ipynb_checkpoints"}
+)
+"""Folders that hold nothing a person wrote for this project."""
+_LEFTOVERS = ("*.pyc", "*.log", "*.tmp", "*.swp", "*~", ".coverage", ".coverage.*", "coverage.xml", ".DS_Store")
+_CODE = (".py", ".so", ".pyd")
+"""Files that count even if git ignores them: they are what runs."""
+_WHOLE = 16 << 20
+"""Files up to this size are compared by content, larger ones by size and time [byte]."""
+_GIT_TIMEOUT = 60.0
+
+
+def impact_since(project: Path, since: str = "") -> Impact | None:
+    """Find out what may be affected by what changed.
+
+    Args:
+        project: The project's folder.
+        since: A revision of git; empty: what the last full run saw.
+
+    Returns:
+        None if there is nothing to compare with: no full run is remembered.
+
+    Raises:
+        UsageError: No such revision (U450), or the project is in no repository of git (U451).
+    """
+    now = snapshot(project)
+    if since:
+        changed = _changed_since_revision(project, since)
+    elif (before := remembered(project)) is not None:
+        changed = differing(before, now)
+    else:
+        return None
+    key = content_digest(msgspec.json.encode((str(project), sorted(changed), now)))
+    with _LOCK:  # suites that begin together wait for one answer
+        if key not in _ANSWERS:
+            _ANSWERS.clear()
+            _ANSWERS[key] = impact_of(project, now, changed)
+        return _ANSWERS[key]
+
+
+_LOCK = Lock()
+_ANSWERS: dict[str, Impact] = {}
+
+
+def changed_files(project: Path, since: str = "") -> list[str] | None:
+    """Return the files that changed, came or went, sorted; none if there is nothing to compare with.
+
+    Args:
+        project: The project's folder.
+        since: A revision of git; empty: what the last full run saw.
+
+    Raises:
+        UsageError: No such revision (U450), or the project is in no repository of git (U451).
+    """
+    if since:
+        return sorted(_changed_since_revision(project, since))
+    before = remembered(project)
+    return None if before is None else sorted(differing(before, snapshot(project)))
+
+
+def snapshot(project: Path) -> dict[str, str]:
+    """Return what a project's files hold: path to a digest. To be taken before the tests of a full run begin."""
+    digests: dict[str, str] = {}
+    for file in project_files(project):
+        path = project / file
+        try:
+            stat = path.stat()
+            large = stat.st_size > _WHOLE
+            digests[file] = f"{stat.st_size} {stat.st_mtime_ns}" if large else content_digest(path.read_bytes())
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            digests[file] = f"not readable: {error.strerror}"
+    return digests
+
+
+def differing(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """Return the paths whose files are not the same in both, or are in one only."""
+    return {path for path in {*before, *now} if before.get(path) != now.get(path)}
+
+
+def remember(project: Path, seen: Mapping[str, str]) -> None:
+    """Keep what a full run saw, in place of what was kept before; whole or not at all.
+
+    Raises:
+        EnvironmentProblemError: It cannot be written (E502).
+    """
+    path = project / SEEN
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(msgspec.json.encode(_Seen(dict(seen))))
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        text = f"{path} cannot be written: {error.strerror}"
+        raise EnvironmentProblemError(text, code="E502", hint="make the folder writable") from error
+
+
+def remembered(project: Path) -> dict[str, str] | None:
+    """Return what the last full run saw; none if there was none, or what was kept cannot be read."""
+    try:
+        seen = msgspec.json.decode((project / SEEN).read_bytes(), type=_Seen)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return seen.files if seen.version == _VERSION else None
+
+
+_VERSION = 1
+
+
+class _Seen(msgspec.Struct, frozen=True):
+    files: dict[str, str]
+    version: int = _VERSION
+
+
+def project_files(project: Path) -> Iterator[str]:
+    """Yield the files people wrote, relative to the project: no caches, no environments, no leftovers of runs.
+
+    What git ignores counts only if it is code.
+    """
+    kept = _kept_by_git(project)
+    for file in _walk(project):
+        if kept is None or file in kept or file.endswith(_CODE):
+            yield file
+
+
+def _walk(project: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(project):
+        if folder != str(project) and "pyvenv.cfg" in files:
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if name not in _PRUNED and not name.endswith(".egg-info"))
+        inside = Path(folder).relative_to(project)
+        for name in sorted(files):
+            if not any(fnmatchcase(name, pattern) for pattern in _LEFTOVERS):
+                yield (inside / name).as_posix()
+
+
+def _kept_by_git(project: Path) -> frozenset[str] | None:
+    """Return the files git does not ignore; none if it does not look after the project, or is not there."""
+    found = _git(project, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    return None if found is None else frozenset(_paths(found))
+
+
+def _changed_since_revision(project: Path, since: str) -> set[str]:
+    if _git(project, "rev-parse", "--git-dir") is None:
+        hint = "leave the revision out to compare with what the last full run saw"
+        raise UsageError(f"{project} is in no repository of git, so there is no `{since}`", code="U451", hint=hint)
+    revision = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{since}^{{commit}}")
+    if revision is None:
+        raise UsageError(f"`{since}` is no revision of git in {project}", code="U450", hint="`git log` shows them")
+    compared = ("diff", "--name-only", "--no-renames", "--relative", "-z", revision.decode().strip(), "--", ".")
+    listed = _git(project, *compared)
+    others = _git(project, "ls-files", "--others", "--exclude-standard", "-z")
+    if listed is None or others is None:
+        raise EnvironmentProblemError(f"git cannot compare with `{since}`", hint="`git status` says why")
+    new = {*_paths(listed), *_paths(others)}
+    return {file for file in new if _PRUNED.isdisjoint(file.split("/"))}
+
+
+def _paths(output: bytes) -> list[str]:
+    return [os.fsdecode(path) for path in output.split(b"\0") if path]
+
+
+def _git(project: Path, *arguments: str) -> bytes | None:
+    """Return what git says; none if it fails or is not there."""
+    command = ["git", "-C", str(project), "-c", "core.fsmonitor=false", *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, timeout=_GIT_TIMEOUT, check=False, stdin=subprocess.DEVNULL, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return ended.stdout if ended.returncode == 0 else None

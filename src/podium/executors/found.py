@@ -1,0 +1,35 @@
+"""What a suite holds, and what of it is run: the words between runners and the choice of tests."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class FoundTest(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A test that was found and not run yet.
+
+    Attributes:
+        id: Name of the test, unique in its suite.
+        file: Where it is written, relative to the working directory of the suite.
+        line: Line in that file, from 1; 0: not known.
+        markers: Names of its markers or tags.
+    """
+
+    id: str
+    file: str = ""
+    line: int = 0
+    markers: tuple[str, ...] = ()
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """Which of the tests that were found are run.
+
+    Attributes:
+        ids: Those that are run, in the order in which they were found.
+        left_out: How many are not run.
+        notes: Why, for a person.
+    """
+
+    ids: tuple[str, ...]
+    left_out: int = 0
+    notes: tuple[str, ...] = ()

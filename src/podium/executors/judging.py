@@ -1,0 +1,92 @@
+"""What tests that came to this and that say about their suite or their layer."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Collection, Iterable, Sequence
+
+import msgspec
+
+from podium.events import Outcome
+from podium.plan.suites import Criteria, Quarantined
+from podium.test_results import BAD, TestCounts, TestResult
+
+_MOST_NAMED = 3
+
+
+def judge(
+    counts: TestCounts, bad_critical: Sequence[str], criteria: Criteria, *, flaky_is_bad: bool = False
+) -> tuple[Outcome, str]:
+    """Return what tests came to together, and why they did not pass.
+
+    No tests at all never pass: nothing was found out.
+
+    Args:
+        counts: How many tests came to what.
+        bad_critical: Ids of critical tests that did not pass, see `is_critical`.
+        criteria: What is demanded.
+        flaky_is_bad: A test that passed only when it was tried again counts as one that failed.
+    """
+    if not counts.total:
+        return "errored", "no tests were run"
+    flaky = counts.flaky if flaky_is_bad else 0
+    bad = counts.bad + flaky
+    reasons: list[str] = []
+    if bad_critical:
+        reasons.append(f"critical tests did not pass: {_named(bad_critical)}")
+    good = counts.passed + counts.xfailed + counts.xpassed - flaky
+    rate = good / (good + bad) if good + bad else 1.0
+    if bad > criteria.max_failures or rate < criteria.min_pass_rate:
+        reasons.append(_too_many(counts, flaky, rate, criteria))
+    if not reasons:
+        return "passed", ""
+    undecided = counts.errored and not (counts.failed or counts.timed_out or flaky)
+    return ("errored" if undecided else "failed"), "; ".join(reasons)
+
+
+def is_critical(result: TestResult, critical: Iterable[str]) -> bool:
+    """Return whether a test has one of these markers, or one of these texts in its id."""
+    return any(word in result.markers or word in result.id for word in critical)
+
+
+def is_quarantined(test: str, quarantine: Collection[Quarantined], today: str) -> bool:
+    """Return whether a test is in quarantine.
+
+    Args:
+        test: Its id.
+        quarantine: Patterns with their last days.
+        today: The date, `YYYY-MM-DD`.
+    """
+    return any(today <= entry.until and _fits(test, entry.test) for entry in quarantine)
+
+
+def with_quarantine(result: TestResult, quarantine: Collection[Quarantined], today: str) -> TestResult:
+    """Return a result, marked if it did not pass and is known not to."""
+    if quarantine and result.outcome in BAD and is_quarantined(result.id, quarantine, today):
+        return msgspec.structs.replace(result, quarantined=True)
+    return result
+
+
+def _fits(test: str, pattern: str) -> bool:
+    # ids of parametrized tests have brackets, which mean something else in patterns
+    return (
+        test == pattern or fnmatch.fnmatchcase(test, pattern) or fnmatch.fnmatchcase(test, pattern.replace("[", "[[]"))
+    )
+
+
+def _too_many(counts: TestCounts, flaky: int, rate: float, criteria: Criteria) -> str:
+    words = [("failed", counts.failed), ("errored", counts.errored), ("timed out", counts.timed_out), ("flaky", flaky)]
+    parts = ", ".join(f"{number} {word}" for word, number in words if number)
+    known = f", {counts.quarantined} of them in quarantine" if counts.quarantined else ""
+    demand = ""
+    if criteria != Criteria():
+        if rate < criteria.min_pass_rate:
+            demand += f"; {rate:.1%} passed, the least is {criteria.min_pass_rate:.1%}"
+        if counts.bad + flaky > criteria.max_failures:
+            demand += f"; the most that may fail is {criteria.max_failures}"
+    return f"{parts}{known} of {counts.total}{demand}"
+
+
+def _named(tests: Sequence[str]) -> str:
+    more = len(tests) - _MOST_NAMED
+    return ", ".join(tests[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,101 @@
+"""Tests that are run by this process, or by pytest-xdist, and seen through their reports."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from .channel import Channel
+from .outbox import Outbox
+from .records import BAD, record_of
+
+_BETWEEN = 0.1
+
+
+class InProcess:
+    """Runs tests one after the other, and takes note of reports.
+
+    Args:
+        session: The session that collected them.
+        outbox: Where results go.
+        channel: From which word may come to stop.
+    """
+
+    def __init__(self, session: pytest.Session, outbox: Outbox, channel: Channel) -> None:
+        self._session = session
+        self._outbox = outbox
+        self._channel = channel
+        self._reports: dict[str, list[Any]] = {}
+        self._index = -1
+        self._attempt = self._turn = 1
+        self._last_attempt = 1
+        self._bad: list[int] = []
+        self._looked = 0.0
+        self._stopped = False
+        marks = [line.partition(":")[0].partition("(")[0].strip() for line in session.config.getini("markers")]
+        self._marks = frozenset(marks)
+
+    def run(self, plan: dict[str, Any]) -> None:
+        """Run tests in this process."""
+        order = plan["order"] if plan["order"] is not None else list(range(len(self._session.items)))
+        positions = [position for start, end in plan["chunks"] for position in range(start, end)]
+        order = [order[position] for position in sorted(positions)]
+        self._last_attempt = plan["retries"] + 1
+        for self._turn in range(1, plan["repeat"] + 1):
+            pending = order
+            for self._attempt in range(1, plan["retries"] + 2):
+                self._bad = []
+                self._all(pending)
+                pending = self._bad
+                if not pending or self._stopped:
+                    break
+            if self._stopped or (plan["until_fail"] and pending):
+                return
+
+    def reported(self, report: Any) -> None:
+        """Take a report."""
+        self._reports.setdefault(report.nodeid, []).append(report)
+        if report.when == "???":  # a worker of pytest-xdist crashed over it
+            self.finished(report.nodeid)
+
+    def finished(self, nodeid: str) -> None:
+        """Take note that all reports of a test are there."""
+        reports = self._reports.pop(nodeid, None)
+        if not reports:
+            return
+        record = record_of(reports)
+        bad = record.outcome in BAD
+        if bad and self._index >= 0:
+            self._bad.append(self._index)
+        test: Any = self._index
+        if self._index < 0:
+            path, line, _ = reports[0].location
+            markers = sorted(self._marks.intersection(reports[0].keywords))
+            test = [nodeid, str(path), (line or 0) + 1, markers]
+        node = getattr(getattr(reports[0], "node", None), "gateway", None)
+        worker = int("".join(filter(str.isdigit, getattr(node, "id", ""))) or 0) + 1
+        final = not bad or self._index < 0 or self._attempt == self._last_attempt
+        self._outbox.put(test, record, worker=worker, attempt=self._attempt, turn=self._turn, final=final)
+        self._outbox.flush_in_time()
+
+    def _all(self, order: list[int]) -> None:
+        session = self._session
+        items = session.items
+        for place, index in enumerate(order):
+            following = items[order[place + 1]] if place + 1 < len(order) else None
+            self._index = index
+            item = items[index]
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+            now = time.monotonic()
+            if following is not None and now - self._looked > _BETWEEN:
+                self._looked = now
+                if self._channel.waiting() is not None:
+                    self._stopped = True
+                    session._setupstate.teardown_exact(None)  # type: ignore[attr-defined]
+                    return

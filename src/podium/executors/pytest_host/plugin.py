@@ -1,0 +1,208 @@
+"""The plugin through which pytest's own session runs the tests that were chosen, in forked workers if it may."""
+
+from __future__ import annotations
+
+import fnmatch
+import gc
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from . import safety
+from .channel import Channel
+from .collected import Listing
+from .forked import Forked
+from .inprocess import InProcess
+from .outbox import Outbox
+from .records import capped, message_of, text_of
+
+_MOST_WARNINGS = 200
+_TOLD_SO = "the suite says so"
+
+
+class HostPlugin:
+    """Between pytest and the executor.
+
+    Args:
+        channel: To the executor.
+        job: What it asked for.
+        program: Path of this program, which is started anew if it must not fork.
+        fd: Descriptor of the channel.
+    """
+
+    def __init__(self, channel: Channel, job: dict[str, Any], program: str, fd: int) -> None:
+        self.seconds: dict[str, float] = {}
+        self._channel = channel
+        self._job = job
+        self._program = program
+        self._fd = fd
+        self._outbox = Outbox(channel)
+        self._errors: list[list[str]] = []
+        self._warnings: dict[Any, int] = {}
+        self._notes: list[str] = []
+        self._runner = ""
+        self._workers = 1
+        self._inprocess: InProcess | None = None
+        self._collecting = 0.0
+        self.worker: Any = None
+        self._asks_status = True
+        self._config: Any = None
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Note the configuration."""
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Note when collection begins."""
+        self._collecting = time.monotonic()
+
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        """Leave out files the job does not want."""
+        include, exclude = self._job["include"], self._job["exclude"]
+        if not (include or exclude) or collection_path.name == "__init__.py" or not collection_path.is_file():
+            return None
+        try:
+            path = collection_path.relative_to(config.invocation_params.dir).as_posix()
+        except ValueError:
+            path = collection_path.as_posix()
+        if (include and not _fits(path, include)) or _fits(path, exclude):
+            return True
+        return None
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note what could not be collected."""
+        if report.failed:
+            self._errors.append([report.nodeid, message_of(report) or "not collected", capped(text_of(report))])
+
+    def pytest_warning_recorded(self, warning_message: Any) -> None:
+        """Note a warning, each only once."""
+        category = getattr(warning_message.category, "__name__", str(warning_message.category))
+        place = f"{warning_message.filename}:{warning_message.lineno}"
+        if self.worker is not None:
+            self.worker.warned(category, str(warning_message.message), place)
+        else:
+            self._warned(category, str(warning_message.message), place)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Take what one part of a test came to."""
+        if self.worker is not None:
+            if report.when == "call" or report.outcome != "passed" or self._asks_status:
+                # Plugins change outcomes when they are asked for the status, as pytest's own subtests do.
+                self._config.hook.pytest_report_teststatus(report=report, config=self._config)
+            self.worker.reports.append(report)
+        elif self._inprocess is not None:
+            self._inprocess.reported(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Take note of the end of a test."""
+        if self.worker is None and self._inprocess is not None:
+            self._inprocess.finished(nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> object:
+        """Run what the executor chooses of what was collected."""
+        config = session.config
+        if safety.hands_over(config):
+            self._runner = "pytest-xdist"
+            if not self._job["fork"]:
+                self._notes.append(f"workers were not forked: {self._job['reason'] or _TOLD_SO}")
+            self._workers = int(config.getoption("numprocesses", 0) or 0) or len(config.getoption("tx", []) or []) or 1
+            self._inprocess = InProcess(session, self._outbox, self._channel)
+            return None
+        self.seconds["collect"] = time.monotonic() - self._collecting
+        if session.testsfailed and not config.option.continue_on_collection_errors:
+            return None
+        if config.option.collectonly:
+            return None
+        reason = "" if self._job["fork"] else self._job["reason"] or _TOLD_SO
+        reason = reason or safety.why_not_fork(config)
+        if reason and self._job["fork"] and self._job["workers"] > 1 and _has_xdist(config):
+            self._start_anew(reason)
+        self._channel.send({"found": Listing(config).describe(session.items)})
+        plan = self._channel.receive()
+        # All there is now is old, and need not be looked at again soon; nor may it stay frozen, because some libraries
+        # ask the collector who refers to what.
+        gc.freeze()
+        gc.unfreeze()
+        gc.enable()
+        return self._run(session, plan.get("run"), reason)
+
+    def end(self, code: int) -> dict[str, Any]:
+        """Return what is told at the very end."""
+        self._outbox.flush()
+        warnings = [f"{place}: {category}: {text}" for category, text, place in self._warnings]
+        return {
+            "end": {
+                "code": code,
+                "errors": self._errors,
+                "notes": self._notes,
+                "warnings": warnings[:_MOST_WARNINGS],
+                "warned": len(warnings),
+                "runner": f"pytest {pytest.__version__}" + (f", {self._runner}" if self._runner else ""),
+                "workers": self._workers,
+                "seconds": self.seconds,
+            }
+        }
+
+    def _run(self, session: pytest.Session, plan: dict[str, Any] | None, reason: str) -> object:
+        if plan is None:  # nothing was chosen
+            return True
+        began = time.monotonic()
+        self._asks_status = _foreign_status(session.config)
+        try:
+            if reason:
+                self._notes.append(f"workers were not forked: {reason}")
+                self._runner = "one process"
+                self._inprocess = InProcess(session, self._outbox, self._channel)
+                self._inprocess.run(plan)
+            else:
+                self._workers = plan["workers"]
+                self._runner = f"{self._workers} forked worker{'s' if self._workers != 1 else ''}"
+                forked = Forked(
+                    session, self, outbox=self._outbox, channel=self._channel, job=self._job, said=self._said
+                )
+                forked.run(plan)
+        finally:
+            self._outbox.flush()
+            self.seconds["run"] = time.monotonic() - began
+        return True
+
+    def _said(self, entry: list[Any]) -> None:
+        if entry[0] == "warning":
+            self._warned(*entry[1:])
+        elif entry[0] == "note" and len(self._notes) < _MOST_WARNINGS:
+            self._notes.append(entry[1])
+
+    def _warned(self, category: str, text: str, place: str) -> None:
+        key = (category, text, place)
+        self._warnings[key] = self._warnings.get(key, 0) + 1
+
+    def _start_anew(self, reason: str) -> None:
+        """Replace this process by one that lets pytest-xdist run the tests."""
+        self._channel.send({"again": reason})
+        os.set_inheritable(self._fd, True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        here = os.path.dirname(os.path.abspath(__file__))
+        os.execv(sys.executable, [sys.executable, here, str(self._fd)])
+
+
+def _has_xdist(config: pytest.Config) -> bool:
+    return config.pluginmanager.hasplugin("xdist")
+
+
+def _foreign_status(config: pytest.Config) -> bool:
+    """Return whether a plugin that is not pytest's own has a say in what reports mean."""
+    return any(not safety.builtin(impl.plugin) for impl in config.hook.pytest_report_teststatus.get_hookimpls())
+
+
+def _fits(path: str, patterns: list[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatch.fnmatch(path, pattern) or fnmatch.fnmatch(name, pattern) for pattern in patterns)

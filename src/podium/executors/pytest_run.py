@@ -1,0 +1,323 @@
+"""One attempt at a suite of pytest: the talk with its host, from the job to the last result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from podium.errors import PodiumError
+from podium.events import Failure
+from podium.executors.early_end import EarlyEnding
+from podium.executors.found import FoundTest
+from podium.executors.pytest_order import Arrangement, arrange
+from podium.executors.pytest_outcome import HostEnd, Seen, conclusion
+from podium.executors.pytest_tally import Tally, Try
+from podium.executors.selecting import select
+from podium.executors.streams import Stream, left_behind, noticing_exit, text_of
+from podium.plan.suites import PytestSuite
+from podium.protocols import Attempt, Finished, Report, Tested, TestHistory
+from podium.runtime.process_group import ProcessGroup
+from podium.runtime.resource_watch import ResourceWatch
+from podium.test_results import TestResult
+
+_HOST = Path(__file__).with_name("pytest_host")
+_LARGEST_MESSAGE = 1 << 30
+_IN_ONE_REPORT = 2000
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What was collected: files, and for every test its id, number of its file, line and markers."""
+
+    files: list[str]
+    tests: list[tuple[str, int, int, tuple[str, ...]]]
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """What the host says; one of these is given."""
+
+    found: _Found | None = None
+    tests: list[Try] = []
+    again: str | None = None
+    broken: str = ""
+    message: str = ""
+    end: HostEnd | None = None
+
+
+class PytestRun:
+    """One attempt under way.
+
+    Args:
+        attempt: What the engine asks for.
+        suite: Its payload.
+        project: Where relative working directories begin.
+        tally_today: The date, by which quarantines end.
+        history: What is known of tests from earlier runs.
+        threads: Where what takes a while is done.
+        tell: Called with reports.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        suite: PytestSuite,
+        project: Path,
+        *,
+        tally_today: str,
+        history: TestHistory | None,
+        threads: ThreadPoolExecutor,
+        tell: Callable[[Report], None],
+    ) -> None:
+        self._attempt = attempt
+        self._suite = suite
+        self._project = project
+        self._history = history
+        self._threads = threads
+        self._tell = tell
+        self._tally = Tally(suite, tally_today)
+        self._ending = EarlyEnding(suite.early_end, suite.max_failures)
+        self._watch = ResourceWatch(suite.limits, self._exceeded)
+        self._exited = asyncio.Event()
+        self._stopping = False
+        self._early = ""
+        self._limit: Failure | None = None
+        self._broken: Failure | None = None
+        self._end: HostEnd | None = None
+        self._notes: list[str] = []
+        self._left_out = 0
+        self._writer: asyncio.StreamWriter | None = None
+
+    def launch(self, python: str, owner: str | None, fd: int) -> None:
+        """Start the host.
+
+        Args:
+            python: The project's interpreter.
+            owner: Label of the processes.
+            fd: Its end of the socket.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        attempt = self._attempt
+        about = {
+            "PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key,
+            "PODIUM_RUN": attempt.run,
+            "PODIUM_STEP": attempt.step,
+            "PODIUM_ATTEMPT": str(attempt.number),
+        }
+        self._python = python
+        self._group = ProcessGroup(
+            (python, str(_HOST), str(fd)),
+            env=self._suite.variables | about | self._watch.env,
+            cwd=str(self._project / self._suite.cwd),
+            pass_fds=(fd,),
+            owner=owner,
+            pipes=True,
+        )
+        assert self._group.stdout is not None
+        assert self._group.stderr is not None
+        self._streams = Stream(self._group.stdout, []), Stream(self._group.stderr, [])
+
+    def stop(self, *, force: bool) -> None:
+        """Interrupt the host and its workers, or kill them."""
+        self._stopping = True
+        self._watch.release()
+        if self._exited.is_set():
+            return
+        if force:
+            self._group.strike()
+        else:
+            self._group.terminate()
+
+    async def carry_out(self, ours: socket.socket) -> Finished:
+        """Talk to the host until it has ended, and return what the suite came to."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._watch.start()
+            reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LARGEST_MESSAGE)
+            self._send(self._job(fork=self._suite.fork, reason=""))
+            with _reading(self._streams), noticing_exit(self._group, self._exited):
+                talk = asyncio.create_task(self._talk(reader))
+                await self._exited.wait()
+                # A process that a test left behind may hold the other end; what the host said is in the socket.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(talk), 0.2)
+                dead = await loop.run_in_executor(self._threads, self._group.kill)
+                await talk
+            return self._conclude(dead=dead)
+        finally:
+            self._exited.set()
+            await loop.run_in_executor(self._threads, self._release)
+            if self._writer is not None:
+                self._writer.close()
+
+    def _release(self) -> None:
+        self._watch.stop()
+        self._group.kill()
+        self._group.close()
+        for stream in self._streams:
+            stream.close()
+
+    async def _talk(self, reader: asyncio.StreamReader) -> None:
+        """Take messages until the host is gone."""
+        loop = asyncio.get_running_loop()
+        try:
+            while line := await reader.readline():
+                if not line.endswith(b"\n"):
+                    return
+                message = msgspec.json.decode(line, type=_Message)
+                if message.found is not None:
+                    self._send(await loop.run_in_executor(self._threads, self._plan_for, message.found))
+                elif message.tests:
+                    self._announce(self._tally.take(message.tests))
+                elif message.again is not None:
+                    self._send(self._job(fork=False, reason=message.again))
+                elif message.broken:
+                    self._broken = Failure(message.broken, self._explained(message.broken, message.message))
+                elif message.end is not None:
+                    self._end = message.end
+        except (ConnectionError, msgspec.DecodeError, ValueError) as error:
+            self._broken = Failure("Talk", f"the host of pytest said something unexpected: {error}")
+            self._group.strike()
+        except Exception as error:
+            self._broken = Failure(type(error).__name__, f"could not look after the suite: {error}")
+            self._group.strike()
+            raise
+
+    def _explained(self, kind: str, message: str) -> str:
+        return f"pytest is not installed for {self._python}: {message}" if kind == "NoPytest" else message
+
+    def _job(self, *, fork: bool, reason: str) -> dict[str, Any]:
+        suite = self._suite
+        args = [*suite.paths, *suite.args]
+        if suite.markers:
+            args += ["-m", suite.markers]
+        if suite.keyword:
+            args += ["-k", suite.keyword]
+        memory = suite.limits.memory
+        return {
+            "args": args,
+            "include": suite.include,
+            "exclude": suite.exclude,
+            "workers": max(1, suite.workers),
+            "fork": fork,
+            "reason": reason,
+            "timeout": suite.timeout,
+            "memory": None if memory is None else memory // max(1, suite.workers),
+            "coverage": suite.coverage,
+        }
+
+    def _plan_for(self, found: _Found) -> dict[str, Any]:
+        """Choose among what was collected. Takes a while: not for the event loop's thread."""
+        suite = self._suite
+        tests = [FoundTest(name, found.files[file], line, markers) for name, file, line, markers in found.tests]
+        self._tally.found = tests
+        records = self._history.tests(suite.origin) if self._history is not None else {}
+        try:
+            chosen = select(tests, suite, records, project=self._project)
+        except PodiumError as error:
+            self._broken = Failure("Selection", str(error))
+            return {"run": None}
+        self._left_out = chosen.left_out
+        self._notes += chosen.notes
+        ids = set(chosen.ids)
+        before = ids & self._attempt.passed_tests
+        order = [index for index, test in enumerate(tests) if test.id in ids and test.id not in before]
+        if before:
+            self._tally.counts.passed += len(before)
+            self._notes.append(f"{len(before)} tests passed in an earlier attempt and were not run again")
+        self._tally.chosen = len(order)
+        if not order:
+            return {"run": None}
+        arrangement = arrange([tests[index] for index in order], records, max(1, suite.workers))
+        return {"run": self._plan(order, arrangement, len(tests))}
+
+    def _plan(self, order: list[int], arrangement: Arrangement, total: int) -> dict[str, Any]:
+        selection = self._suite.selection
+        return {
+            "order": None if len(order) == total else order,
+            "chunks": arrangement.chunks,
+            "workers": arrangement.workers,
+            "retries": self._suite.retries,
+            "repeat": max(1, selection.repeat),
+            "until_fail": selection.until_fail,
+        }
+
+    def _announce(self, results: list[TestResult]) -> None:
+        """Report results, and end the suite if they are bad enough."""
+        for begin in range(0, len(results), _IN_ONE_REPORT):
+            batch = tuple(results[begin : begin + _IN_ONE_REPORT])
+            self._tell(Tested(batch, self._tally.chosen, self._suite.origin))
+        why = None if self._early else self._ending.take(results)
+        if why:
+            self._early = why
+            self._send({"stop": why})
+
+    def _exceeded(self, failure: Failure) -> None:
+        self._limit = failure
+        self._group.strike()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(msgspec.json.encode(message) + b"\n")
+
+    def _conclude(self, *, dead: bool) -> Finished:
+        """Report the last results and return what the suite came to."""
+        for stream in self._streams:
+            stream.read_rest()
+        stdout, stderr = self._streams
+        code = self._group.poll() or 0
+        errors = self._end.results() if self._end is not None else []
+        self._announce(self._tally.add(errors) + self._tally.rest())
+        seen = Seen(
+            tally=self._tally,
+            end=self._end,
+            broken=self._broken,
+            limit=self._limit,
+            early=self._early,
+            stopping=self._stopping,
+            code=code,
+            left_out=self._left_out,
+            notes=tuple(self._notes),
+            printed=text_of(stdout.tail),
+            complained=text_of(stderr.tail),
+        )
+        finished = conclusion(self._suite, seen)
+        if not dead:
+            finished = left_behind(finished)
+        warnings = "\n".join(self._end.warnings).encode() if self._end is not None else b""
+        artifacts = {"stdout": stdout.artifact(), "stderr": stderr.artifact(), "warnings": warnings}
+        return msgspec.structs.replace(finished, artifacts={name: data for name, data in artifacts.items() if data})
+
+
+@contextlib.contextmanager
+def _reading(streams: Sequence[Stream]) -> Generator[None]:
+    """Take what pytest prints as it comes."""
+    loop = asyncio.get_running_loop()
+
+    def readable(stream: Stream) -> None:
+        if stream.read() == b"":
+            loop.remove_reader(stream.pipe.fileno())
+
+    for stream in streams:
+        loop.add_reader(stream.pipe.fileno(), readable, stream)
+    try:
+        yield
+    finally:
+        for stream in streams:
+            loop.remove_reader(stream.pipe.fileno())
+
+
+def why_no_such_suite(suite: PytestSuite, folder: Path) -> str:
+    """Return why a suite cannot be started, nothing if it may be."""
+    if not folder.is_dir():
+        return f"{str(folder)!r} is not a directory" if folder.exists() else f"directory {str(folder)!r} not found"
+    if suite.workers < 1:
+        return f"`workers` is {suite.workers}, at least 1 is needed"
+    return ""

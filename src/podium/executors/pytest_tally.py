@@ -1,0 +1,138 @@
+"""What the tries at tests and their repetitions come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from podium.executors.found import FoundTest
+from podium.executors.judging import with_quarantine
+from podium.plan.suites import Suite
+from podium.test_results import BAD, TEST_OUTCOMES, TestCounts, TestOutcome, TestResult
+
+
+class Try(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One try at a test, as the host tells it.
+
+    Attributes:
+        test: Index among the tests found; or id, file, line and markers.
+        outcome: Index into `TEST_OUTCOMES`.
+        duration: [s].
+        ended_us: [us since the Unix epoch].
+        message: One line.
+        details: More lines.
+        worker: Which worker ran it, from 1.
+        attempt: Which try this was, from 1.
+        turn: Which repetition this was, from 1.
+        final: It is not tried again in this repetition.
+    """
+
+    test: int | tuple[str, str, int, tuple[str, ...]]
+    outcome: int
+    duration: float
+    ended_us: int
+    message: str
+    details: str
+    worker: int
+    attempt: int
+    turn: int
+    final: int
+
+
+class Tally:
+    """Turns tries into results, one for each test.
+
+    Args:
+        suite: How often tests are repeated, and which are in quarantine.
+        today: The date, `YYYY-MM-DD`.
+    """
+
+    def __init__(self, suite: Suite, today: str) -> None:
+        self.counts = TestCounts()
+        self.found: Sequence[FoundTest] = ()
+        self.chosen = 0
+        self.done = 0
+        self.bad: list[TestResult] = []
+        self._suite = suite
+        self._today = today
+        self._repeated = suite.selection.repeat > 1
+        self._held: dict[Any, Try] = {}
+        self._turns: dict[Any, list[TestResult]] = {}
+
+    def take(self, tries: Iterable[Try]) -> list[TestResult]:
+        """Take tries; return the results that are certain now."""
+        results: list[TestResult] = []
+        for one in tries:
+            key = one.test if isinstance(one.test, int) else one.test[0]
+            if not one.final:
+                self._held[key] = one
+                continue
+            self._held.pop(key, None)
+            result = self._result(one)
+            if self._repeated:
+                self._turns.setdefault(key, []).append(result)
+            else:
+                results.append(result)
+        self.done += len(results)
+        return self._counted(results)
+
+    def rest(self) -> list[TestResult]:
+        """Return what is certain now that nothing more comes."""
+        results: list[TestResult] = []
+        for key, one in self._held.items():
+            result = self._result(one)
+            if self._repeated:
+                self._turns.setdefault(key, []).append(result)
+            else:
+                results.append(result)
+        results += [_of_turns(turns) for turns in self._turns.values()]
+        self._held, self._turns = {}, {}
+        self.done += len(results)
+        return self._counted(results)
+
+    def add(self, results: Iterable[TestResult]) -> list[TestResult]:
+        """Take results that come from elsewhere, such as errors of collection."""
+        return self._counted(list(results))
+
+    def _result(self, one: Try) -> TestResult:
+        test = self.found[one.test] if isinstance(one.test, int) else FoundTest(*one.test)
+        outcome: TestOutcome = TEST_OUTCOMES[one.outcome]
+        return TestResult(
+            id=test.id,
+            outcome=outcome,
+            duration=round(one.duration, 6),
+            message=one.message,
+            details=one.details,
+            attempts=one.attempt,
+            flaky=one.attempt > 1 and outcome == "passed",
+            file=test.file,
+            line=test.line,
+            markers=test.markers,
+            worker=one.worker,
+            finished_us=one.ended_us,
+        )
+
+    def _counted(self, results: list[TestResult]) -> list[TestResult]:
+        if self._suite.quarantine:
+            results = [with_quarantine(result, self._suite.quarantine, self._today) for result in results]
+        self.counts.add(results)
+        self.bad += [result for result in results if result.outcome in BAD]
+        return results
+
+
+def _of_turns(turns: list[TestResult]) -> TestResult:
+    """Return the result of a test that was repeated: bad if it was bad once."""
+    bad = [result for result in turns if result.outcome in BAD]
+    shown = bad[0] if bad else turns[-1]
+    message = shown.message
+    if bad:
+        message = f"failed in {len(bad)} of {len(turns)} repetitions" + (f": {message}" if message else "")
+    return msgspec.structs.replace(
+        shown,
+        message=message,
+        duration=sum(result.duration for result in turns) / len(turns),
+        attempts=max(result.attempts for result in turns),
+        flaky=not bad and any(result.flaky for result in turns),
+    )

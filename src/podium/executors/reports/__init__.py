@@ -1,0 +1,1 @@
+"""Readers of the results that test tools write: bytes in, results out; no files, no processes."""

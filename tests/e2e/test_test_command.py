@@ -1,0 +1,246 @@
+"""`podium test` with the real command, real suites and real services."""
+
+import json
+import shutil
+import signal
+import time
+
+import psutil
+import pytest
+
+PASSING = "def test_one():\n    assert True\n"
+FAILING = "def test_two():\n    assert 1 == 2, 'as written'\n"
+FLAKY = """\
+import pathlib
+
+def test_it():
+    seen = pathlib.Path("seen")
+    if not seen.exists():
+        seen.touch()
+        raise AssertionError("first")
+"""
+COUNTING = """\
+import pathlib
+
+def test_it():
+    count = pathlib.Path("count")
+    number = int(count.read_text()) + 1 if count.exists() else 1
+    count.write_text(str(number))
+    assert number < 4
+"""
+HANGING = """\
+import pathlib, time
+
+def note(name):
+    with open(name, "a") as file:
+        file.write("x")
+
+def test_a():
+    note("a")
+
+def test_b():
+    note("b")
+    if not pathlib.Path("go").exists():
+        time.sleep(60)
+"""
+LAYERS = """\
+kind: layers
+name: mine
+layers:
+  fast:
+    fail_fast: {fail_fast}
+    mode: sequential
+    categories:
+      - {{name: unit, priority: 1, pytest: {{paths: [unit]}}}}
+      - {{name: api, priority: 2, pytest: {{paths: [api]}}}}
+  slow:
+    needs: [fast]
+    categories:
+      - {{name: e2e, shell: "echo 'ok 1 - works'; echo 1..1", report: {{format: tap}}}}
+"""
+
+
+@pytest.fixture
+def project(podium):
+    """A project with layers, all of which pass."""
+    write(podium, "layers.yaml", LAYERS.format(fail_fast="category"))
+    write(podium, "unit/test_unit.py", PASSING)
+    write(podium, "api/test_api.py", PASSING)
+    return podium
+
+
+def write(podium, name, text):
+    path = podium.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def outcomes(ended):
+    return {case["name"]: case["outcome"] for case in ended.json["cases"]}
+
+
+def test_the_example_passes_with_its_service(podium, examples):
+    shutil.copytree(examples / "06-test-layers", podium.folder, dirs_exist_ok=True)
+    ended = podium("test", "--format", "json")
+    assert outcomes(ended) == {
+        "fast_feedback/smoke": "passed",
+        "fast_feedback/unit": "passed",
+        "fast_feedback": "passed",
+        "service/server": "passed",
+        "core_integration/api": "passed",
+        "core_integration": "passed",
+    }
+    assert ended.json["tests"] == {"total": 9, "passed": 9}
+    assert not [p for p in psutil.process_iter() if str(podium.folder) in " ".join(_argv(p))]
+
+
+def _argv(process):
+    try:
+        return [*process.cmdline(), process.cwd()] if "server.py" in process.cmdline() else []
+    except psutil.Error:
+        return []
+
+
+def test_layers_follow_their_needs_and_any_runner_counts(project):
+    ended = project("test", "--format", "json")
+    assert set(outcomes(ended).values()) == {"passed"}
+    assert ended.json["tests"]["total"] == 3
+
+
+def test_a_failure_is_shown_with_its_assertion_and_holds_up_what_needs_its_layer(project):
+    write(project, "unit/test_bad.py", FAILING)
+    ended = project("test", code=1)
+    assert "failed     fast/unit: unit/test_bad.py::test_two" in ended.output
+    assert "AssertionError: as written" in ended.output
+    assert "assert 1 == 2" in ended.output
+    shown = project("show", "--format", "json")
+    states = {case["name"]: case["outcome"] for case in shown.json["cases"]}
+    assert states["fast/api"] == "skipped"
+    assert states["slow/e2e"] == states["slow"] == "skipped"
+
+
+def test_without_failing_fast_the_other_categories_run(project):
+    write(project, "layers.yaml", LAYERS.format(fail_fast="disabled"))
+    write(project, "unit/test_bad.py", FAILING)
+    ended = project("test", "--format", "json", code=1)
+    assert outcomes(ended)["fast/api"] == "passed"
+
+
+def test_rerun_runs_only_tests_that_did_not_pass_and_then_everything_behind_them(project):
+    write(project, "unit/test_bad.py", FAILING)
+    project("test", code=1)
+    write(project, "unit/test_bad.py", FAILING.replace("1 == 2", "2 == 2"))
+    ended = project("rerun", "--format", "json")
+    tests = {case["name"]: case.get("tests", {}).get("total") for case in ended.json["cases"]}
+    assert tests["fast/unit"] == 1
+    assert tests["fast/api"] == 1
+    assert outcomes(ended)["slow"] == "passed"
+
+
+def test_no_tests_at_all_is_no_pass(podium):
+    ended = podium("test", code=4)
+    assert "there are no tests in" in ended.errors
+
+
+def test_a_category_without_tests_is_no_pass(project):
+    (project.folder / "unit/test_unit.py").unlink()
+    ended = project("test", "--category", "unit", code=4)
+    assert "no tests were found" in ended.errors
+
+
+def test_without_a_file_the_tests_that_are_found_are_run(podium):
+    write(podium, "tests/unit/test_unit.py", PASSING)
+    write(podium, "tests/integration/test_more.py", PASSING)
+    ended = podium("test", "--format", "json")
+    assert outcomes(ended)["fast_feedback/unit"] == "passed"
+    assert outcomes(ended)["core_integration/integration"] == "passed"
+
+
+def test_paths_are_run_on_their_own(project):
+    write(project, "unit/test_bad.py", FAILING)
+    ended = project("test", "unit/test_unit.py::test_one", "api", "--format", "json")
+    assert ended.json["tests"] == {"total": 2, "passed": 2}
+    assert "there is no `nowhere`" in project("test", "nowhere", code=2).errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--layers", "fats"], "unknown layer `fats`"),
+        (["--category", "units"], "unknown category `units`"),
+        (["--mode", "nightli"], "unknown mode `nightli`"),
+        (["--env", "produktion"], "unknown environment `produktion`"),
+        (["--env", "prod"], "nothing runs in `production` unless it is allowed"),
+        (["--window-size", "15"], "--window-size is not taken"),
+        (["--master-orchestration"], "--master-orchestration is not taken"),
+        (["--cypress-headed"], "none of these categories runs Cypress"),
+    ],
+)
+def test_mistakes_say_what_there_is(project, arguments, text):
+    ended = project("test", *arguments, code=2)
+    assert text in ended.errors
+    assert "hint: " in ended.errors
+
+
+def test_several_words_are_taken_by_one_option(project):
+    ended = project("test", "--categories", "unit", "api", "--format", "json")
+    assert set(outcomes(ended)) == {"fast/unit", "fast/api", "fast"}
+
+
+def test_a_file_with_mistakes_stays_as_it_is(project):
+    text = "kind: layers\nlayers: {fast: {categories: [{name: unit\n"
+    write(project, "layers.yaml", text)
+    assert "layers.yaml:" in project("test", code=2).errors
+    assert (project.folder / "layers.yaml").read_text() == text
+
+
+def test_lists_and_plans(project):
+    assert "fast" in project("test", "--show-layers").output
+    assert project("test", "--list-categories").output.startswith("CATEGORIES")
+    planned = project("plan", "--layers", "slow").output
+    assert "phases: fast > slow" in planned
+    assert project("test", "--validate", "--format", "json").json["phases"] == [["fast"], ["slow"]]
+    project("test")
+    assert "fast/unit" in project("test", "--show-category-stats").output
+
+
+def test_a_flaky_test_passes_and_is_named(project):
+    write(project, "unit/test_flaky.py", FLAKY)
+    ended = project("test", "--category", "unit", "--retries", "1")
+    assert "flaky      fast/unit: unit/test_flaky.py::test_it" in ended.output
+    assert "(1 flaky)" in ended.output
+
+
+def test_until_fail_repeats_until_a_test_fails(project):
+    write(project, "unit/test_count.py", COUNTING)
+    project("test", "unit/test_count.py", "--until-fail", "--parallel", "1", code=1)
+    assert (project.folder / "count").read_text() == "4"
+
+
+def test_a_run_that_was_killed_goes_on_with_the_tests_that_are_left(project):
+    write(project, "unit/test_unit.py", HANGING)
+    running = project.start("test", "--category", "unit", "--parallel", "1", "--format", "jsonl")
+    for line in running.stdout:
+        event = json.loads(line)
+        if event.get("kind") == "tests_finished":
+            break
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    write(project, "go", "")
+    ended = project("resume", "--format", "json")
+    assert ended.json["outcome"] == "passed"
+    assert (project.folder / "a").read_text() == "x"
+    assert (project.folder / "b").read_text() == "xx"
+
+
+def test_background_layers_are_queued_and_run_beside(project):
+    text = (project.folder / "layers.yaml").read_text().replace("  slow:\n", "  slow:\n    background: true\n")
+    write(project, "layers.yaml", text.replace("    needs: [fast]\n", ""))
+    ended = project("test", "--background-e2e", "--layers", "fast", "--format", "json")
+    assert "queued" in ended.errors
+    assert set(outcomes(ended)) == {"fast/unit", "fast/api", "fast"}
+    deadline = time.monotonic() + 60
+    while not (found := project("test", "--orchestration-status", "--format", "json").json["results"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [result["outcome"] for result in found] == ["passed"]

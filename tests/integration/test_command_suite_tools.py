@@ -1,0 +1,272 @@
+"""Suites of real tools: the runner of Node.js, Jest, CTest, Robot Framework, prove, cargo.
+
+A tool that is not there is skipped; with `PODIUM_REQUIRE_ALL` set it has to be there. Those that come from registries
+are installed into a temporary folder, in the versions named here.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from tests.integration.suites import run_suite
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+
+JEST = {"jest": "29.7.0", "jest-junit": "16.0.0"}
+ROBOT = "robotframework==7.3.2"
+
+
+def missing(what):
+    if os.environ.get("PODIUM_REQUIRE_ALL"):
+        pytest.fail(f"PODIUM_REQUIRE_ALL is set, but {what}")
+    pytest.skip(what)
+
+
+def needs(*programs):
+    for program in programs:
+        if shutil.which(program) is None:
+            missing(f"there is no {program}")
+
+
+def install(*argv, cwd):
+    try:
+        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=180, check=False)
+    except subprocess.TimeoutExpired:
+        missing(f"{' '.join(argv[:3])} took longer than 180 s")
+    if done.returncode:
+        missing(f"{' '.join(argv[:3])} failed: {done.stderr[-500:]}")
+
+
+@pytest.fixture(scope="module")
+def jest(tmp_path_factory):
+    """Install Jest; return the folder."""
+    needs("node", "npm")
+    folder = tmp_path_factory.mktemp("jest")
+    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": JEST}))
+    install("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def robot(tmp_path_factory):
+    """Install Robot Framework; return the folder."""
+    folder = tmp_path_factory.mktemp("robot")
+    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(folder)]
+    install(sys.executable, "-m", "pip", "install", *options, ROBOT, cwd=folder)
+    return folder
+
+
+NODE = """
+import { test, describe, it } from 'node:test';
+import assert from 'node:assert';
+test('adds', () => {});
+test('fails', () => { assert.equal(1, 2); });
+test('later', { skip: 'not now' }, () => {});
+test('known', { todo: true }, () => { throw new Error('bug'); });
+describe('group', () => { it('works', () => {}); it('breaks', () => { throw new Error('boom'); }); });
+test('slow', { timeout: 50 }, async () => { await new Promise(() => setTimeout(() => {}, 300)); });
+"""
+NODE_OUTCOMES = {
+    "adds": "passed",
+    "fails": "failed",
+    "later": "skipped",
+    "known": "xfailed",
+    "group{}works": "passed",
+    "group{}breaks": "failed",
+    "slow": "timed_out",
+}
+
+
+@pytest.mark.parametrize(("reporter", "between"), [("tap", " > "), ("junit", "::")])
+def test_the_test_runner_of_node(tmp_path, reporter, between):
+    needs("node")
+    (tmp_path / "a.test.mjs").write_text(NODE)
+    told = run_suite(tmp_path, argv=["node", "--test", f"--test-reporter={reporter}", "a.test.mjs"])
+    assert told.outcome == "failed"
+    assert told.finished.output["runner"] == f"command, {reporter}"
+    assert told.outcomes == {name.format(between): outcome for name, outcome in NODE_OUTCOMES.items()}
+    assert told.results["later"].message == "not now"
+    assert "1 == 2" in told.results["fails"].message
+    assert told.results["slow"].duration > 0.04
+
+
+def test_files_of_node_that_cannot_be_read_are_no_success(tmp_path):
+    needs("node")
+    (tmp_path / "a.test.mjs").write_text("import './gone.mjs';")
+    assert run_suite(tmp_path, argv=["node", "--test", "--test-reporter=tap", "a.test.mjs"]).outcome == "failed"
+
+
+CTEST = """
+cmake_minimum_required(VERSION 3.20)
+project(tested NONE)
+enable_testing()
+add_test(NAME good COMMAND sh -c "echo fine")
+add_test(NAME bad COMMAND sh -c "echo because; exit 1")
+add_test(NAME off COMMAND true)
+set_tests_properties(off PROPERTIES DISABLED TRUE)
+add_test(NAME left_out COMMAND sh -c "exit 4")
+set_tests_properties(left_out PROPERTIES SKIP_RETURN_CODE 4)
+add_test(NAME gone COMMAND no-such-program)
+"""
+
+
+def test_ctest(tmp_path):
+    needs("cmake", "ctest")
+    (tmp_path / "CMakeLists.txt").write_text(CTEST)
+    line = "cmake -S . -B build >&2 && exec ctest --test-dir build --output-junit report.xml"
+    told = run_suite(tmp_path, shell=line, report_path="build/report.xml")
+    assert (told.outcome, told.finished.output["runner"]) == ("failed", "command, junit")
+    assert told.outcomes == {
+        "good": "passed",
+        "bad": "failed",
+        "off": "skipped",
+        "left_out": "skipped",
+        "gone": "errored",
+    }
+    assert "because" in told.results["bad"].details
+
+
+def test_shards_of_ctest_cover_every_test_once(tmp_path):
+    needs("cmake", "ctest")
+    tests = "\n".join(f"add_test(NAME t{n} COMMAND true)" for n in range(7))
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.20)\nproject(tested NONE)\nenable_testing()\n{tests}\n"
+    )
+    subprocess.run(["cmake", "-S", ".", "-B", "build"], cwd=tmp_path, check=True, capture_output=True)
+    found = []
+    for number in (1, 2, 3):
+        line = f"ctest --test-dir build -I $PODIUM_SHARD,,$PODIUM_SHARDS --output-junit shard{number}.xml"
+        selection = {"shard": [number, 3]}
+        told = run_suite(tmp_path, shell=line, report_path="build/shard*.xml", selection=selection)
+        assert told.outcome == "passed"
+        found += told.results
+    assert sorted(found) == [f"t{n}" for n in range(7)]
+
+
+PERL = """
+use Test::More tests => 5;
+ok(1, 'adds');
+is(1, 2, 'fails');
+subtest group => sub { plan tests => 2; ok(1, 'works'); ok(0, 'breaks'); };
+TODO: { local $TODO = 'bug 7'; ok(0, 'known'); }
+SKIP: { skip 'no network', 1; }
+"""
+PERL_OUTCOMES = {
+    "adds": "passed",
+    "fails": "failed",
+    "group > works": "passed",
+    "group > breaks": "failed",
+    "known": "xfailed",
+    "test 5": "skipped",
+}
+
+
+def test_perl_prints_tap(tmp_path):
+    needs("perl")
+    (tmp_path / "a.t").write_text(PERL)
+    told = run_suite(tmp_path, argv=["perl", "a.t"], report="tap")
+    assert (told.outcome, told.outcomes) == ("failed", PERL_OUTCOMES)
+
+
+def test_prove_runs_several_files(tmp_path):
+    needs("prove")
+    (tmp_path / "a.t").write_text(PERL)
+    (tmp_path / "b.t").write_text("use Test::More skip_all => 'no display';")
+    (tmp_path / "c.t").write_text("use Test::More tests => 3; ok(1, 'one'); exit 3;")
+    told = run_suite(tmp_path, argv=["prove", "-v", "a.t", "b.t", "c.t"])
+    assert told.outcome == "failed"
+    assert told.outcomes == {
+        **{f"a.t > {name}": outcome for name, outcome in PERL_OUTCOMES.items()},
+        "b.t": "skipped",
+        "c.t > one": "passed",
+        "c.t > test 2": "errored",
+        "c.t > test 3": "errored",
+    }
+
+
+def test_prove_keeps_the_tap_of_every_file(tmp_path):
+    needs("prove")
+    for name in "ab":
+        (tmp_path / f"{name}.t").write_text("use Test::More tests => 1; ok(1, 'same name');")
+    told = run_suite(
+        tmp_path, argv=["prove", "a.t", "b.t"], env={"PERL_TEST_HARNESS_DUMP_TAP": "dump"}, report_path="dump/*.t"
+    )
+    assert (told.outcome, told.outcomes) == (
+        "passed",
+        {"dump/a.t > same name": "passed", "dump/b.t > same name": "passed"},
+    )
+
+
+def test_robot_framework(tmp_path, robot):
+    (tmp_path / "a.robot").write_text(
+        "*** Test Cases ***\nAdds\n    Should Be Equal As Integers    ${1 + 1}    2\n"
+        "Fails\n    Fail    because\nLater\n    Skip    not now\n"
+    )
+    options = ["--xunit", "out/x.xml", "--output", "NONE", "--log", "NONE", "--report", "NONE"]
+    told = run_suite(
+        tmp_path,
+        argv=[sys.executable, "-m", "robot", *options, "a.robot"],
+        env={"PYTHONPATH": str(robot)},
+        report_path="out/*.xml",
+    )
+    assert told.outcome == "failed"
+    assert told.outcomes == {"A::Adds": "passed", "A::Fails": "failed", "A::Later": "skipped"}
+    assert (told.results["A::Fails"].message, told.results["A::Later"].message) == ("because", "not now")
+
+
+JEST_TESTS = """
+describe('sum', () => {
+  test('adds', () => { expect(1 + 2).toBe(3); });
+  test('fails', () => { expect(1 + 1).toBe(3); });
+  test.skip('later', () => {});
+});
+"""
+
+
+def in_jest(jest, tmp_path, *options, files, **payload):
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "package.json").write_text("{}")
+    program = str(jest / "node_modules" / ".bin" / "jest")
+    return run_suite(tmp_path, argv=[program, "--ci", "--rootDir", str(tmp_path), *options], **payload)
+
+
+def test_jest_writes_junit(tmp_path, jest):
+    reporter = str(jest / "node_modules" / "jest-junit")
+    told = in_jest(jest, tmp_path, f"--reporters={reporter}", files={"a.test.js": JEST_TESTS}, report_path="junit.xml")
+    assert (told.outcome, told.outcomes) == (
+        "failed",
+        {"sum adds": "passed", "sum fails": "failed", "sum later": "skipped"},
+    )
+    assert "toBe(expected)" in told.results["sum fails"].message
+
+
+def test_a_file_that_jest_cannot_run_and_its_report_leaves_out_is_no_success(tmp_path, jest):
+    reporter = str(jest / "node_modules" / "jest-junit")
+    files = {"a.test.js": "test('adds', () => {});", "b.test.js": "require('./gone'); test('x', () => {});"}
+    told = in_jest(jest, tmp_path, f"--reporters={reporter}", files=files, report_path="junit.xml")
+    assert (told.outcome, told.failure.type, told.outcomes) == ("errored", "ExitCode", {"adds": "passed"})
+
+
+def test_what_jest_prints_has_the_names_of_what_failed(tmp_path, jest):
+    for name, content in {"a.test.js": JEST_TESTS, "b.test.js": "require('./gone'); test('x', () => {});"}.items():
+        (tmp_path / name).write_text(content)
+    (tmp_path / "package.json").write_text("{}")
+    told = run_suite(tmp_path, argv=[f"{jest}/node_modules/.bin/jest", "--ci", "--rootDir", "."])
+    assert (told.outcome, told.finished.output["runner"]) == ("failed", "command, jest")
+    assert told.outcomes == {"sum \u203a fails": "failed", "b.test.js": "errored"}
+    assert told.counts == {"passed": 1, "failed": 1, "errored": 1, "skipped": 1}
+
+
+def test_cargo_has_an_exit_code(tmp_path):
+    needs("cargo")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "Cargo.toml").write_text('[package]\nname = "tested"\nversion = "0.1.0"\nedition = "2021"\n')
+    source = tmp_path / "src" / "lib.rs"
+    for body, outcome in (("", "passed"), ("panic!()", "failed")):
+        source.write_text(f"#[cfg(test)] mod t {{ #[test] fn works() {{ {body} }} }}\n")
+        told = run_suite(tmp_path, argv=["cargo", "test", "--offline", "--quiet"], report="exit_code")
+        assert (told.outcome, told.outcomes) == (outcome, {"cargo test --offline --quiet": outcome})

@@ -1,0 +1,128 @@
+"""Services in runs of the real engine: steps that need them, and what is left when a run is over or killed."""
+
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from tests.real_services import (
+    alive,
+    left_in,
+    listens,
+    place,  # noqa: F401 (a fixture)
+    postgres,
+    postgres_service,
+    until,
+)
+
+from podium.plan.graph import Need, Plan, Step
+from podium.plan.policy import Policy
+from podium.protocols import Work
+from podium.session import Session
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="what an open file marks is found on Linux"),
+    pytest.mark.usefixtures("place"),
+]
+
+WEB = {
+    "name": "web",
+    "argv": [sys.executable, "-m", "http.server", "${port}", "--bind", "127.0.0.1", "--directory", "${folder}"],
+    "ports": {"http": 0},
+    "exports": {"PORT": "${port}"},
+    "health": {"http": "http://127.0.0.1:${port}/"},
+}
+FETCH = (
+    "import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', int(sys.argv[1])); c.request('GET', '/'); "
+    "print(c.getresponse().status)"
+)
+
+
+def service(payload, **policy):
+    return Step(payload["name"], Work("service", payload), role="service", policy=Policy(grace=5, **policy))
+
+
+def uses(name, argv, service="web"):
+    return Step(name, Work("command", {"argv": argv}, template=True), needs=(Need(service),))
+
+
+def port_of(name="web"):
+    return f"${{string(steps['{name}'].output.env.PORT)}}"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Where the store of the runs is."""
+    return tmp_path / "podium.db"
+
+
+def conducted(store, *steps):
+    """Return the summary of a run and what its steps came to."""
+    with Session.open(store) as session:
+        summary = session.run(Plan.of("services", steps, slots=3))
+        events = [record.event for record in session.store.read(summary.run)]
+    return summary, events
+
+
+def finished(events, name):
+    return next(event for event in events if type(event).__name__ == "AttemptFinished" and event.step == name)
+
+
+def test_steps_use_a_service_that_is_stopped_after_the_last_of_them(store, place):  # noqa: F811
+    fetch = [sys.executable, "-c", FETCH, port_of()]
+    summary, events = conducted(store, service(WEB), uses("one", fetch), uses("two", fetch))
+    assert (summary.outcome, summary.counts) == ("passed", {"passed": 3})
+    assert finished(events, "one").output == "200"
+    port = finished(events, "web").output["ports"]["http"]
+    assert not listens(port)
+    assert left_in(place) == []
+
+
+def test_a_step_queries_postgresql(store, place):  # noqa: F811
+    query = [f"{postgres()}/psql", "${steps.database.output.env.DATABASE_URL}", "-Atc", "select 6 * 7"]
+    summary, events = conducted(store, service(postgres_service()), uses("query", query, "database"))
+    assert summary.counts == {"passed": 2}, events
+    assert finished(events, "query").output == "42"
+    assert (alive(str(place)), left_in(place)) == ([], [])
+
+
+def test_a_service_that_does_not_come_up_in_time_says_what_its_health_said(store, place):  # noqa: F811
+    slow = WEB | {"argv": ["sleep", "621"], "health": {"tcp": "127.0.0.1:${port}"}}
+    summary, events = conducted(store, service(slow, timeout=0.5), uses("one", ["true"]))
+    assert summary.outcome != "passed"
+    failure = finished(events, "web").failure
+    assert (finished(events, "web").outcome, failure.type) == ("timed_out", "Timeout")
+    assert failure.details.startswith("service `web` is not up: connection refused at 127.0.0.1:")
+    assert (alive("621"), left_in(place)) == ([], [])
+
+
+def test_a_service_that_dies_takes_the_steps_that_need_it_with_it(store, place):  # noqa: F811
+    dies = WEB | {"argv": ["sh", "-c", "sleep 1; exit 3"], "health": {"command": ["true"]}}
+    summary, events = conducted(store, service(dies), uses("one", ["sleep", "622"]))
+    assert summary.counts == {"errored": 2}
+    assert finished(events, "web").failure.message == "service `web` died: exited with code 3"
+    assert finished(events, "one").failure.type == "ServiceDied"
+    assert (alive("622"), left_in(place)) == ([], [])
+
+
+RUN = """
+import pathlib, sys
+from tests.integration.test_services_in_runs import conducted, postgres_service, service, uses
+store, time = pathlib.Path(sys.argv[1]), str(600 + 23)
+print(conducted(store, service(postgres_service()), uses("one", ["sleep", time], "database")))
+"""
+
+
+@pytest.mark.parametrize("moment", ["initdb", "623"])
+def test_when_podium_is_killed_nothing_of_its_run_is_left(moment, store, place):  # noqa: F811
+    """It is killed while the database is made, and while a step uses it."""
+    with subprocess.Popen([sys.executable, "-c", RUN, str(store)]) as owner:
+        assert until(lambda: alive(moment))
+        guards = psutil.Process(owner.pid).children()
+        owner.send_signal(signal.SIGKILL)
+    psutil.wait_procs(guards, timeout=60)
+    assert left_in(place) == []
+    assert until(lambda: not alive(str(place)) and not alive("623"))
+    with Session.open(store) as session:
+        assert [row.outcome for row in session.store.runs()] == [None]
