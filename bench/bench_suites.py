@@ -99,6 +99,8 @@ def suite_row(place: Workplace, project: Project, parent: Path, rounds: int) -> 
             if found:
                 shown = "\n  ".join(found[:10])
                 raise RuntimeError(f"{project.name}, {name}: {len(found)} outcomes differ\n  {shown}")
+            if ran.exit_code:
+                raise RuntimeError(f"{project.name}, {name}: exit code {ran.exit_code}, though all is well")
             print(f"  {project.name}, {name}: {ran.wall:.2f} s", file=sys.stderr, flush=True)
             return ran.wall
 
@@ -146,7 +148,9 @@ def defect_row(place: Workplace, project: Project, folder: Path, green: Path, mu
         whole = plain_pytest(place, project, folder)
         first = plain_pytest(place, project, folder, "-x")
         ran = podium(place, project, folder, store, *FAIL_FAST)
-    wrong = [name for name, outcome in ran.outcomes.items() if outcome == "failed" and whole.outcomes[name] != outcome]
+    wrong = [
+        name for name, outcome in ran.outcomes.items() if outcome == "failed" and whole.outcomes.get(name) != outcome
+    ]
     if ran.first_bad is None or wrong:
         raise RuntimeError(f"{project.name}, {mutant.file}:{mutant.line}: Podium did not report what fails: {wrong}")
     row = {

@@ -68,7 +68,8 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The attempt is over, and everything it started is confirmed dead.
 
     Attributes:
-        outcome: How it ended, as far as the executor can tell.
+        outcome: How it ended, as far as the executor can tell; `skipped`: there was nothing to do, and what needs the
+            step goes on.
         output: JSON value.
         failure: Why it did not pass.
         artifacts: Name to bytes, stored with the result.

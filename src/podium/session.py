@@ -27,6 +27,7 @@ from podium.protocols import Record, Sink
 from podium.runtime import ownership
 from podium.runtime.guard import Guard
 from podium.runtime.interrupts import Interrupts
+from podium.runtime.services import leftovers
 from podium.store import Deleted, Durability, RunRow, Store, new_run_id, task_of
 from podium.test_results import BAD
 
@@ -311,8 +312,11 @@ class Session:
         interrupts: Interrupts | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> RunSummary:
-        if any(row.engine and not _is_alive(row.engine) for row in self.store.unfinished()):
+        has_orphans = any(row.engine and not _is_alive(row.engine) for row in self.store.unfinished())
+        if has_orphans:
             ownership.reap_orphans()
+        if has_orphans or "service" in kinds_of(plan):
+            leftovers.reap()
         _provide_descriptors(plan)
         interrupts = interrupts or Interrupts()
         label = ownership.label(run)

@@ -363,6 +363,12 @@ def test_too_many_processes_end_the_suite(tmp_path):
     assert (told.outcome, told.failure) == ("errored", Failure("ProcessLimit", "had 7 processes at once, more than 4"))
 
 
+def test_a_limit_that_was_exceeded_weighs_more_than_tests_that_failed(tmp_path):
+    line = "echo 1..2; echo not ok 1 - a; sleep 600 & sleep 600 & wait"
+    told = run_suite(tmp_path, shell=line, report="tap", limits={"processes": 2})
+    assert (told.outcome, told.failure.type, told.outcomes) == ("errored", "ProcessLimit", {"a": "failed"})
+
+
 def test_within_its_limits_a_suite_is_left_alone(tmp_path):
     limits = {"memory": 1 << 40, "processes": 1000, "cpu": 1.0}
     told = run_suite(tmp_path, shell="sleep 0.6; echo 1..1; echo ok 1", report="tap", limits=limits)

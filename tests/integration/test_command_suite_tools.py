@@ -13,7 +13,7 @@ import sys
 import pytest
 from tests.integration.suites import run_suite
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")]
 
 JEST = {"jest": "29.7.0", "jest-junit": "16.0.0"}
 ROBOT = "robotframework==7.3.2"

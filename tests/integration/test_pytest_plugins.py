@@ -49,7 +49,6 @@ def test_hooks_of_the_project_see_every_report(tmp_path):
     assert ran.counts == {"passed": 39, "failed": 1}
     seen = "[(('call', 'failed'), 1), (('call', 'passed'), 39), (('setup', 'passed'), 40), "
     seen += "(('teardown', 'passed'), 40)]"
-    )
     assert f"SEEN {seen} 1 40 1" in ran.stdout
     assert "PASSED 39" in ran.stdout
     assert "1 failed, 39 passed" in ran.stdout

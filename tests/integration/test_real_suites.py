@@ -26,7 +26,10 @@ def another_python_does_it() -> bool:
     return pairs.get("version", "").split(".")[:2] != [str(part) for part in sys.version_info[:2]]
 
 
-pytestmark = pytest.mark.skipif(another_python_does_it(), reason="done once, on the Python of .venv")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(another_python_does_it(), reason="done once, on the Python of .venv"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +49,13 @@ def test_every_test_of_a_public_suite_comes_to_what_it_does_under_pytest(
     place: Workplace, project: Project, tmp_path: Path
 ):
     folder = place.copy(project, tmp_path)
-    expected = plain_pytest(place, project, folder).outcomes
-    assert len(expected) >= project.tests * 0.9, "this is not the suite that was pinned"
+    expected = plain_pytest(place, project, folder)
+    assert len(expected.outcomes) >= project.tests * 0.9, "this is not the suite that was pinned"
 
-    found = podium(place, project, folder, tmp_path / "runs.db").outcomes
+    found = podium(place, project, folder, tmp_path / "runs.db")
 
-    assert differences(expected, found) == []
+    assert differences(expected.outcomes, found.outcomes) == []
+    assert found.exit_code == expected.exit_code == 0
 
 
 def test_comparing_two_runs_finds_what_is_missing_what_is_new_and_what_came_to_something_else():

@@ -34,6 +34,7 @@ from podium.protocols import Attempt, Finished, Progressed, Ready, Work
 from podium.runtime.services import leftovers
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX"),
     pytest.mark.usefixtures("place"),
 ]

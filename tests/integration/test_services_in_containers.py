@@ -26,6 +26,7 @@ from podium.protocols import Progressed, Ready
 from podium.runtime.services.docker import versions
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX"),
     pytest.mark.usefixtures("place"),
 ]

@@ -22,6 +22,7 @@ from podium.protocols import Work
 from podium.session import Session
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.skipif(sys.platform != "linux", reason="what an open file marks is found on Linux"),
     pytest.mark.usefixtures("place"),
 ]

@@ -28,6 +28,7 @@ from podium.runtime import ownership
 from podium.runtime.services import leftovers
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.skipif(sys.platform != "linux", reason="what an open file marks is found on Linux"),
     pytest.mark.usefixtures("place"),
 ]

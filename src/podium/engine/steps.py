@@ -199,6 +199,9 @@ class Steps:
             self.finish(state, "timed_out", "" if failure and failure.type == "TotalTimeout" else text)
             return
         name = state.step.name
+        if outcome == "skipped":  # there was nothing to do
+            self.finish(state, "skipped", failure.message if failure else "", omitted=True)
+            return
         elapsed = (self._clock.wall_us() - state.begun_us) / 1e6 if state.begun_us else 0.0
         failed = Failed(name, outcome, failure, state.failures, state.rule_failures, elapsed)
         kind = "" if failure is None else failure.type

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import date
+from functools import lru_cache
 
 import msgspec
 
 from podium.events import Outcome
+from podium.plan.quarantine import active, excuses
 from podium.plan.suites import Criteria, Quarantined
 from podium.test_results import BAD, TestCounts, TestResult
 
@@ -57,7 +59,7 @@ def is_quarantined(test: str, quarantine: Collection[Quarantined], today: str) -
         quarantine: Patterns with their last days.
         today: The date, `YYYY-MM-DD`.
     """
-    return any(today <= entry.until and _fits(test, entry.test) for entry in quarantine)
+    return _excused(tuple(quarantine), today)(test)
 
 
 def with_quarantine(result: TestResult, quarantine: Collection[Quarantined], today: str) -> TestResult:
@@ -67,11 +69,9 @@ def with_quarantine(result: TestResult, quarantine: Collection[Quarantined], tod
     return result
 
 
-def _fits(test: str, pattern: str) -> bool:
-    # ids of parametrized tests have brackets, which mean something else in patterns
-    return (
-        test == pattern or fnmatch.fnmatchcase(test, pattern) or fnmatch.fnmatchcase(test, pattern.replace("[", "[[]"))
-    )
+@lru_cache(maxsize=64)
+def _excused(quarantine: tuple[Quarantined, ...], today: str) -> Callable[[str], bool]:
+    return excuses(active(quarantine, date.fromisoformat(today)))
 
 
 def _too_many(counts: TestCounts, flaky: int, rate: float, criteria: Criteria) -> str:

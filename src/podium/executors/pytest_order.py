@@ -1,11 +1,13 @@
 """In which order the tests of a suite are run: what failed last time first, then what takes longest.
 
-Tests of a module stay together and in their order, because they may share fixtures, or depend on each other. A module
-that takes long is shared among workers when there is nothing else left, see `pytest_host.board`.
+Tests of a module stay together and in their order, because they may share fixtures, or depend on each other; only a
+test that takes a large part of all time is taken out, so that it does not come last. A module that takes long is shared
+among workers when there is nothing else left, see `pytest_host.board`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -18,6 +20,10 @@ from podium.test_results import BAD
 _FEW_TESTS = 4
 _SHORT = 0.3
 """A suite that takes no longer than this is not worth a second worker [s]."""
+_LONG = 0.2
+_SHARES = 4
+"""A test is taken out of its module if it takes more than this fraction of what each worker has to do; and longer than
+`_LONG` [s]."""
 
 
 class Arrangement(msgspec.Struct, frozen=True):
@@ -45,25 +51,28 @@ def arrange(tests: Sequence[FoundTest], records: Mapping[str, TestRecord], worke
     known = [records.get(test.id) for test in tests]
     durations = [record.duration for record in known if record is not None]
     guess = median(durations) if durations else 1.0
+    expected = sum(durations) if len(durations) == len(tests) else 0.0
+    few = len(tests) < _FEW_TESTS or (len(durations) == len(tests) and expected < _SHORT)
+    workers = 1 if few else max(1, min(workers, len(tests)))
+    long = max(_LONG, sum(durations) / (workers * _SHARES)) if workers > 1 else math.inf
+    apart = [record is not None and record.duration > long for record in known]
     chunks: list[tuple[bool, float, int, int]] = []
-    for start, end in _modules(tests):
+    for start, end in _modules(tests, apart):
         part = known[start:end]
         weight = sum(guess if record is None else record.duration for record in part)
         failed = any(record is not None and record.outcome in BAD for record in part)
         chunks.append((not failed, -weight, start, end))
     chunks.sort()
-    expected = sum(durations) if len(durations) == len(tests) else 0.0
-    few = len(tests) < _FEW_TESTS or (len(durations) == len(tests) and expected < _SHORT)
     ranges = tuple((start, end) for _, _, start, end in chunks)
-    return Arrangement(ranges, 1 if few else max(1, min(workers, len(tests))), expected)
+    return Arrangement(ranges, workers, expected)
 
 
-def _modules(tests: Sequence[FoundTest]) -> list[tuple[int, int]]:
-    """Return the ranges of tests of the same module that follow each other."""
+def _modules(tests: Sequence[FoundTest], apart: Sequence[bool]) -> list[tuple[int, int]]:
+    """Return the ranges of tests of the same module that follow each other; some tests are ranges of their own."""
     ranges: list[tuple[int, int]] = []
     start = 0
     for place in range(1, len(tests) + 1):
-        if place == len(tests) or tests[place].file != tests[start].file:
+        if place == len(tests) or tests[place].file != tests[start].file or apart[place] or apart[place - 1]:
             ranges.append((start, place))
             start = place
     return ranges if tests else []

@@ -86,6 +86,12 @@ class Seen(msgspec.Struct, frozen=True):
     complained: str
 
 
+def _nothing_was_selected(seen: Seen) -> bool:
+    """Return whether there are tests, all is well, and none of them was meant."""
+    troubled = seen.broken or seen.limit or seen.early or seen.stopping or (seen.end is not None and seen.end.errors)
+    return bool(seen.left_out) and not seen.tally.chosen and not seen.tally.counts.total and not troubled
+
+
 def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
     """Return what an attempt came to, without its artifacts."""
     counts = seen.tally.counts
@@ -110,6 +116,8 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
         seconds={phase: round(seconds, 3) for phase, seconds in end.seconds.items()},
     )
     built = msgspec.json.decode(msgspec.json.encode(output))
+    if _nothing_was_selected(seen):
+        return Finished("skipped", built, Failure("NothingSelected", f"none of {seen.left_out} tests is selected"))
     if seen.stopping:
         return Finished("cancelled", built, Failure("Cancelled", "asked to stop"))
     problem = _problem(seen, missing)

@@ -33,9 +33,7 @@ def starts_processes(plan: Plan) -> bool:
     return not _PROCESSES.isdisjoint(kinds_of(plan))
 
 
-ALL_KINDS = frozenset(
-    {*WORKER_TARGETS, *_INLINE, "command", "agent", "http", "chat", "pytest", "suite", "service"}
-)
+ALL_KINDS = frozenset({*WORKER_TARGETS, *_INLINE, "command", "agent", "http", "chat", "pytest", "suite", "service"})
 """What can be done in a process that does not know its plans yet."""
 
 

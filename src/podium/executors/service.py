@@ -11,6 +11,7 @@ import msgspec
 
 from podium.errors import PodiumError
 from podium.events import Failure
+from podium.plan.service_placeholders import filled_after, values_of
 from podium.plan.services import Service, ServiceOutput
 from podium.protocols import Attempt, Finished, Progressed, Ready, ReportTo
 from podium.runtime import ownership
@@ -18,7 +19,6 @@ from podium.runtime.services.child import to_the_end
 from podium.runtime.services.compose import Compose
 from podium.runtime.services.container import Container
 from podium.runtime.services.health import check_of, until_up
-from podium.runtime.services.placeholders import filled_after, values_of
 from podium.runtime.services.process import Process, signal_of
 from podium.runtime.services.runner import Runner, Running, Surroundings
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from podium.protocols import Attempt, Executor, Progressed, Report, ReportTo
+from podium.protocols import Attempt, Executor, Finished, Lost, Report, ReportTo
 
 
 class SharedExecutor:
@@ -50,7 +50,7 @@ class RunExecutor:
         shared.active += 1
 
         def report_back(_token: int, result: Report) -> None:
-            if not isinstance(result, Progressed) and self._active.pop(attempt.token, None) is not None:
+            if isinstance(result, Finished | Lost) and self._active.pop(attempt.token, None) is not None:
                 shared.active -= 1
             report(attempt.token, result)
 

@@ -37,6 +37,8 @@ def judge_layer(payload: Any) -> Finished:
             setattr(total, field, getattr(total, field) + getattr(counts, field))
     notes = tuple(_doubts(verdict, found))
     output = msgspec.json.decode(msgspec.json.encode(SuiteOutput(numbers(total), total.total, notes=notes)))
+    if not total.total and total.left_out and not notes:
+        return Finished("skipped", output, Failure("NothingSelected", f"none of {total.left_out} tests is selected"))
     outcome, message = judge(total, list(_critical(verdict)), verdict.criteria)
     against = list(_failed_anyhow(verdict, found)) if outcome == "passed" else []
     if against:
@@ -81,9 +83,12 @@ def _failed_anyhow(verdict: Verdict, found: dict[str, TestCounts | None]) -> Ite
 def _doubts(verdict: Verdict, found: dict[str, TestCounts | None]) -> Iterator[str]:
     """Yield why the counts are not the whole truth."""
     for name, outcome in verdict.outcomes.items():
+        counts = found.get(name)
+        if outcome == "skipped" and counts is not None and counts.left_out:
+            continue  # none of its tests was meant
         if outcome == "skipped":
             yield f"{name} was not run"
         elif outcome not in _JUDGED:
             yield f"{name} {outcome.replace('_', ' ')}"
-        elif found.get(name) is None:
+        elif counts is None:
             yield f"{name} {outcome} and says nothing of its tests"

@@ -25,9 +25,9 @@ class ImportGraph:
     It errs on the side of too many edges. An import finds every file that could be meant: from any folder that is no
     package, from the folder of the importing file, and from any folder at all if the project changes where Python
     looks. Texts that are names of modules, programs or files count as imports; in the package of a program, its name
-    counts only in files that may start programs, and so do names of packages that can be run. A file whose imports are computed
-    is taken to import what is below its folder, what is below folders it names, and the modules nobody names in the
-    same tree (`src`, `tests`, …). One it cannot read has no known edges, and counts as changed.
+    counts only in files that may start programs, and so do names of packages that can be run. A file whose imports
+    are computed is taken to import what is below its folder, what is below folders it names, and the modules nobody
+    names in the same tree (`src`, `tests`, …). One it cannot read has no known edges, and counts as changed.
 
     Args:
         files: Every Python file, relative to the project, with what it names; also those that are gone.
@@ -39,7 +39,7 @@ class ImportGraph:
         self, files: Mapping[str, Mentions], configuration: Mapping[str, str], moved: Iterable[str] = ()
     ) -> None:
         self._files = files
-        self._found: dict[tuple[_Parts, _Parts, bool], tuple[str, ...]] = {}
+        self._found: dict[tuple[_Parts, _Parts, bool, bool], tuple[str, ...]] = {}
         moved = frozenset(moved)
         self._packages = {_folder(file) for file in files if _is_init(file) and file not in moved} - {()}
         self._by_last: dict[str, list[tuple[_Parts, str]]] = defaultdict(list)
@@ -137,14 +137,14 @@ class ImportGraph:
             ending = word.rpartition("../")[2].removeprefix("./").lstrip("/")
             for file in self._by_name.get(name, ()):
                 if file == ending or file.endswith(f"/{ending}") or ending.endswith(f"/{file}"):
-                    yield file
+                    yield from (file,) if word not in _EVERYWHERE or _folder(file) == folder else ()
             return
         module, colon, _ = word.partition(":")
         parts = tuple(module.split("."))
         if not all(part.isidentifier() for part in parts):
             return
         if colon or (len(parts) > 1 and parts[-1] not in _SUFFIXES):
-            yield from self._named(parts, folder)
+            yield from self._named(parts, folder, anywhere=bool(colon))
 
     def _is_own(self, folder: _Parts, program: str) -> bool:
         """Tell whether a folder is of the package of a program, which may use its name without running it."""
@@ -152,32 +152,33 @@ class ImportGraph:
         top = next((its[:depth] for depth in range(1, len(its) + 1) if its[:depth] in self._packages), None)
         return top is not None and folder[: len(top)] == top and {"test", "tests"}.isdisjoint(folder)
 
-    def _named(self, parts: _Parts, folder: _Parts, *, prefixes: bool = True) -> tuple[str, ...]:
+    def _named(self, parts: _Parts, folder: _Parts, *, prefixes: bool = True, anywhere: bool = True) -> tuple[str, ...]:
         """Return the files an absolute name may mean, and those of the packages it is in."""
-        key = (parts, folder, prefixes)
+        key = (parts, folder, prefixes, anywhere)
         if key not in self._found:
             lengths = range(1, len(parts) + 1) if prefixes else [len(parts)]
             names = [parts[:length] for length in lengths]
-            found = [file for name in names for file in self._candidates(name, folder)]
+            found = [file for name in names for file in self._candidates(name, folder, anywhere=anywhere)]
             if self._renamed:
                 found += [file for name in names if len(name) > 1 for file in self._ending(name[1:])]
             self._found[key] = tuple(found)
         return self._found[key]
 
-    def _candidates(self, name: _Parts, folder: _Parts) -> Iterator[str]:
+    def _candidates(self, name: _Parts, folder: _Parts, *, anywhere: bool) -> Iterator[str]:
         for parts, file in self._by_last.get(name[-1], ()):
-            if parts[-len(name) :] == name and self._is_root(parts[: -len(name)], name[0], folder):
+            root = parts[: -len(name)]
+            if parts[-len(name) :] == name and self._is_root(root, name[0], folder, anywhere=anywhere):
                 yield file
 
     def _ending(self, name: _Parts) -> Iterator[str]:
         """Yield the files whose place ends with a name, wherever they are."""
         return (file for parts, file in self._by_last.get(name[-1], ()) if parts[-len(name) :] == name)
 
-    def _is_root(self, root: _Parts, top: str, folder: _Parts) -> bool:
+    def _is_root(self, root: _Parts, top: str, folder: _Parts, *, anywhere: bool = True) -> bool:
         """Tell whether Python may look in a folder for a module of this name."""
         if root not in self._packages:
             return True
-        return top not in _STANDARD and (self._anywhere or root == folder)
+        return top not in _STANDARD and ((anywhere and self._anywhere) or root == folder)
 
     def _at(self, parts: _Parts) -> Iterator[str]:
         """Yield the module or package at a place."""
@@ -231,6 +232,8 @@ _SUFFIXES = frozenset(
     }
 )
 """What follows the dot in names of files, not of modules."""
+_EVERYWHERE = frozenset({"__init__.py", "__main__.py", "conftest.py"})
+"""Names that stand for no file in particular, unless with a folder."""
 _AROUND = ("__init__.py", "conftest.py")
 
 

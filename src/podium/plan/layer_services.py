@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from podium.model import layers as d
 from podium.model.known_services import ENDPOINTS, exports_of, health_of
@@ -15,6 +15,7 @@ from podium.plan.layer_order import Order
 from podium.plan.layer_phases import phases_of
 from podium.plan.plain import plain
 from podium.plan.policy import Policy
+from podium.plan.service_placeholders import unknown_placeholders
 from podium.plan.services import Health, Service
 from podium.protocols import Work
 
@@ -76,9 +77,12 @@ def service_steps(context: Context, services: Services, order: Order) -> Iterato
         }
         if not users:
             continue
+        service = _service(name, context)
+        span = context.placed.span("services", name) if name in context.document.services else None
+        context.findings.extend(replace(finding, span=span) for finding in unknown_placeholders(service))
         yield Step(
             name=PREFIX + name,
-            work=Work("service", plain(_service(name, context))),
+            work=Work("service", plain(service)),
             needs=(*(Need(PREFIX + need) for need in needs[name]), *_layers_first(users, order)),
             policy=Policy(timeout=_startup(name, context)),
             slots=0,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,8 @@ from podium.plan.layer_selection import LayerSelection
 from podium.plan.layer_services import services_of
 from podium.plan.layer_suites import runner_of
 from podium.plan.layers_lowering import Lowering, Runners
+from podium.plan.quarantine import over
+from podium.plan.suites import Quarantined
 from podium.storable import file_name
 
 _USUAL_WEIGHT = 60.0
@@ -75,6 +78,7 @@ def plan_layers(
     environ: Mapping[str, str] | None = None,
     processors: int | None = None,
     program: Sequence[str] = (sys.executable, "-m", "podium"),
+    today: date | None = None,
 ) -> LayersPlan:
     """Return the plan of layers.
 
@@ -86,6 +90,7 @@ def plan_layers(
         environ: Variables of the process; None: those of this one.
         processors: How many processors there are; None: those of this machine.
         program: What runs Podium, for categories of scenarios and workflows.
+        today: For excuses that are over; None: the day it is.
 
     Raises:
         PlanError: What was asked for is not there (P230 to P234), may not be (P235, P236, P237), is no number that
@@ -108,6 +113,9 @@ def plan_layers(
         program=tuple(program),
         find=find or _discovered,
     )
+    known = [Quarantined(entry.test, entry.until, entry.reason) for entry in document.quarantine]
+    spans = [placed.span("quarantine", position) for position in range(len(known))]
+    context.findings.extend(over(known, today or date.today(), spans))  # noqa: DTZ011 (the day people have)
     choice = choose(document, selection)
     runners = _runners(context, choice)
     return _plan(loaded, context, choice, runners)
@@ -124,7 +132,7 @@ def _plan(loaded: LoadedLayers, context: Context, choice: Choice, runners: Runne
     apart: Plan | None = None
     background = order.background if len(order.background) < len(choice.categories) else []
     if background and (selection.background_apart or choice.mode.is_apart):
-        _tell_apart(context, background)
+        _tell_apart(context, choice, background)
         foreground = [name for name in choice.categories if name not in background]
         apart = _steps(loaded, context, choice, runners, ordered(background))
         order = ordered(foreground)
@@ -222,16 +230,20 @@ def _discovered(name: str, project: Path) -> Runner | None:
     return find_category(name, project)
 
 
-def _tell_apart(context: Context, background: Sequence[str]) -> None:
+def _tell_apart(context: Context, choice: Choice, background: Sequence[str]) -> None:
     """Say what is not kept between plans that run apart."""
-    for name in background:
+    hint = "run it in the same plan to keep the order"
+    there = {*background, *(category.name for name in background for category in choice.categories[name])}
+    for name in choice.categories:
         layer = context.document.layers[name]
-        for key in ("needs", "conflicts"):
-            for index, other in enumerate(getattr(layer, key)):
-                text = f"`{name}` runs apart and at once, though it {key[:-1] if key == 'needs' else 'conflict'}s"
-                text += f" {'with ' if key == 'conflicts' else ''}`{other}`"
-                hint = "run it in the same plan to keep the order"
-                context.warn("P243", text, hint, "layers", name, key, index)
+        if name in background:
+            for index, other in enumerate(layer.needs):
+                text = f"`{name}` runs apart and at once, though it needs `{other}`"
+                context.warn("P243", text, hint, "layers", name, "needs", index)
+        for index, other in enumerate(layer.conflicts):
+            if (name in background) != (other in there):
+                text = f"`{name}` conflicts with `{other}`, and they are in plans that run apart"
+                context.warn("P243", text, hint, "layers", name, "conflicts", index)
 
 
 # Estimates

@@ -27,6 +27,7 @@ from podium.model.expressions import Cel
 from podium.plan.graph import Plan
 from podium.protocols import Executor
 from podium.runtime import ownership
+from podium.runtime.services import leftovers
 from podium.session import Session
 from podium.store import RunRow, new_run_id
 
@@ -78,6 +79,7 @@ class Conductor:
     async def start(self) -> None:
         """Take up the runs that an earlier conductor left, and begin to listen."""
         ownership.reap_orphans()
+        leftovers.reap()
         for row in reversed(self._store.unfinished()):
             if row.options.get(SERVED) and not self._session.is_running(row):
                 self._enqueue(row.name, row.id)

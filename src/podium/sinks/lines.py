@@ -94,14 +94,15 @@ def case_lines(step: StepTally, *, verbose: bool = False) -> list[str]:
         line += f"  ({step.attempts} attempts)"
     if step.tests is not None:
         line += f"  {counts_in_words(step.tests.counts)}"
+    notes = [f"  note: {printable(note)}" for note in step.notes]
     if not step.failing:
-        return [f"{line}  {printable(step.reason)}" if step.reason and step.outcome != "passed" else line]
+        return [f"{line}  {printable(step.reason)}" if step.reason and step.outcome != "passed" else line, *notes]
     lines = [f"  {verdict_line(verdict)}" for verdict in step.failing_verdicts]
     if step.failure is not None and not (lines and step.failure.type == "Criteria" and not verbose):
         lines += [f"  {text}".rstrip() for text in failure_lines(step.failure, verbose=verbose)]
     if step.reason:
         lines.append(f"  {printable(step.reason)}")
-    return [line, *lines]
+    return [line, *lines, *notes]
 
 
 def failure_lines(failure: Failure, *, verbose: bool = False) -> list[str]:

@@ -54,11 +54,12 @@ class StepTally:
         reason: Why the step was skipped, cancelled or given up, in words.
         output: What the last attempt gave; None unless outputs are kept.
         tests: What its tests came to, if it ran any.
+        notes: What a suite says besides its results.
     """
 
     __slots__ = (
-        "_criteria", "_started_us", "_token", "attempts", "done", "duration", "failure", "message", "name", "outcome",
-        "output", "reason", "state", "tests",
+        "_criteria", "_started_us", "_token", "attempts", "done", "duration", "failure", "message", "name", "notes",
+        "outcome", "output", "reason", "state", "tests",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -73,6 +74,7 @@ class StepTally:
         self.reason = ""
         self.output: Any = None
         self.tests: TestTally | None = None
+        self.notes: tuple[str, ...] = ()
         self._criteria: Any = None
         self._started_us = 0
         self._token = 0
@@ -126,7 +128,9 @@ class StepTally:
         self.duration = event.duration
         self.failure = event.failure
         self.output = output if keep_output else None
-        self._criteria = cast("Mapping[str, Any]", output).get("criteria") if isinstance(output, Mapping) else None
+        said: Mapping[str, Any] = cast("Mapping[str, Any]", output) if isinstance(output, Mapping) else {}
+        self._criteria = said.get("criteria")
+        self.notes = _texts(said.get("notes")) if "counts" in said else ()
         self._forget_progress()
 
     def lost(self, event: AttemptLost) -> None:
@@ -334,3 +338,7 @@ class Tally:
             self.counts[outcome] = left
         else:
             self.counts.pop(outcome, None)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(text) for text in cast("list[Any]", value)) if isinstance(value, list | tuple) else ()

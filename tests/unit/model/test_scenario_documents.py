@@ -250,7 +250,7 @@ def test_a_recovery_that_is_neither_word_nor_mapping_is_one_mistake(value):
             "to: HUB, size: 3 bit",
             (
                 "D124 8:40 nodes.METER.size: '3 bit' has the unknown unit 'bit'",
-                "data size takes B, kB, KiB, MB, MiB",
+                "data size takes B, kB, KiB, MB, MiB, GB, GiB",
             ),
         ),
         ("loss: 2 %", "loss: [1]", ("D124 11:36 network.links.0.loss: [1] is not a quantity", "write a number")),

@@ -215,6 +215,16 @@ def test_where_python_looks_for_modules_may_be_changed_by_the_project(project):
     assert project.affected("src/app/low.py") == {"test_it"}
 
 
+def test_texts_that_only_look_like_modules_do_not_count(project):
+    project.put("tests/conftest.py", "import sys\nsys.path.insert(0, 'src/app')").put("src/app/__init__.py")
+    project.put("src/app/run.py").put("src/app/report.py").put("src/app/sub/__main__.py")
+    project.put(
+        "tests/test_it.py", "names = ['run.started', 'report.json', '__init__.py', '__main__.py', 'conftest.py']"
+    )
+    for file in ("src/app/run.py", "src/app/report.py", "src/app/sub/__main__.py"):
+        assert project.affected(file) == set()
+
+
 def test_packages_may_have_another_name_than_their_folder(project):
     project.put("pyproject.toml", '[tool.setuptools]\npackage-dir = {"shop" = "code"}\n')
     project.put("code/__init__.py").put("code/low.py").put("tests/test_it.py", "import shop.low").put(

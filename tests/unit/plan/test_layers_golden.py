@@ -1,10 +1,13 @@
 """Golden plans: what every mode runs in every environment, and what categories make of their dependencies."""
 
+import jsonschema
 import pytest
+import yaml
 from tests.unit.plan.layers_planning import DOCUMENTED, KEY, native, new, planned
 
 from podium.errors import NothingSelectedError, PlanError
 from podium.model.layers_loading import load_layers
+from podium.model.schema import document_schema
 
 LAYERS = load_layers(DOCUMENTED / "test_layers.yaml")
 CATEGORIES = load_layers(DOCUMENTED / "categories.yaml")
@@ -78,9 +81,11 @@ def test_background_layers_may_be_left_out_or_run_apart():
     assert {step.group for step in apart.plan.steps if step.group} == {FAST, CORE, SERVICE}
     assert {step.group for step in apart.background_plan.steps if step.group} == {E2E}
     assert [line for line in new(apart, LAYERS) if line.startswith("P243")] == [
+        "P243 `service_integration` conflicts with `performance`, and they are in plans that run apart",
+        "P243 `service_integration` conflicts with `cypress`, and they are in plans that run apart",
         "P243 `e2e_background` runs apart and at once, though it needs `service_integration`",
-        "P243 `e2e_background` runs apart and at once, though it conflicts with `fast_feedback`",
-        "P243 `e2e_background` runs apart and at once, though it conflicts with `core_integration`",
+        "P243 `e2e_background` conflicts with `fast_feedback`, and they are in plans that run apart",
+        "P243 `e2e_background` conflicts with `core_integration`, and they are in plans that run apart",
     ]
 
 
@@ -221,6 +226,17 @@ def test_nothing_left_is_no_plan(selection):
         planned(native(TWO, "modes: {only_b: [b]}\n"), **selection)
     assert caught.value.exit_code == 4
     assert caught.value.diagnostics[0].code == "U404"
+
+
+def test_the_example_of_the_reference_fits_the_schema_and_is_planned():
+    text = (DOCUMENTED.parents[3] / "docs" / "reference" / "layers-keys.md").read_text(encoding="utf-8")
+    block = text[text.index("    kind: layers") :].split("\n\n")[0]
+    example = "\n".join(line.removeprefix("    ") for line in block.splitlines())
+    jsonschema.Draft202012Validator(document_schema("layers")).validate(yaml.safe_load(example))
+    made = planned(example, mode="commit")
+    assert made.phases == (("fast",),)
+    assert planned(example).phases == (("fast",), ("integration",))
+    assert made.warnings == ()
 
 
 def test_production_runs_if_it_is_allowed():

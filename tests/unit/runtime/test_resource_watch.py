@@ -271,6 +271,29 @@ def test_when_it_is_released_nothing_is_held_any_more(monkeypatch):
     watched(Limits(cpu=0.05 / os.cpu_count()), SPIN, hold_and_release, monkeypatch=monkeypatch)
 
 
+def test_after_it_is_released_nothing_is_held():
+    watch = ResourceWatch(Limits(cpu=0.5), lambda failure: None)
+    with child(SPIN) as process:
+        (usage,) = MarkedProcesses("m").look()
+        watch._hold_or_let_go([usage], may_run=False)
+        os.waitpid(process.pid, os.WUNTRACED)
+        assert stopped(process)
+        watch.release()
+        watch._hold_or_let_go([usage], may_run=False)
+        assert not stopped(process)
+
+
+def test_a_watch_that_ends_lets_go():
+    watch = ResourceWatch(Limits(cpu=0.5), lambda failure: None)
+    with child(SPIN) as process:
+        (usage,) = MarkedProcesses("m").look()
+        watch._hold_or_let_go([usage], may_run=False)
+        os.waitpid(process.pid, os.WUNTRACED)
+        watch._over.set()
+        watch._watch(lambda failure: None)
+        assert not stopped(process)
+
+
 def test_stopping_lets_go(monkeypatch):
     async def hold(changed, process, watch):
         await until(lambda: stopped(process))

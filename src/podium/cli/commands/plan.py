@@ -9,7 +9,6 @@ import click
 
 from podium.cli.campaigns import campaign_options, planned, print_plan
 from podium.cli.options import format_option
-from podium.cli.output import say
 from podium.cli.test_options import CHOICE_PARAMETERS, choice_options
 from podium.cli.workflows import (
     WORKFLOW_PARAMETERS,
@@ -56,7 +55,5 @@ def _plan_layers(choice: dict[str, Any], paths: tuple[Path, ...], format_: str) 
     from podium.cli.layers import find_project, planned_layers, print_layers  # noqa: PLC0415 (only for layers)
 
     project = find_project(paths[0] if paths else choice["config"])
-    for warning in project.loaded.warnings:
-        say(warning.render())
     print_layers(project, planned_layers(project, choice), format_)
     return 0

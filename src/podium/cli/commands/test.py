@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from podium.cli.full_run import FullRun, is_full
 from podium.cli.layers import (
     LayersPlan,
     Project,
@@ -24,6 +25,7 @@ from podium.cli.test_options import Several, choice_options, refused_options, ru
 from podium.errors import ExitCode, NothingSelectedError, PlanError, UsageError
 from podium.plan.graph import Plan
 from podium.protocols import Sink
+from podium.server.background import enqueue, ensure_daemon
 from podium.session import RunSummary, Session
 from podium.sinks.tally import short_id
 from podium.sinks.writing import how_long
@@ -82,9 +84,9 @@ def command(context: click.Context, *, format_: str, store: Path | None, **asked
     if other is not None:
         return other
     project = find_project(asked["config"], asked["paths"])
-    for warning in project.loaded.warnings if not asked["paths"] else ():
-        say(warning.render())
     if asked["show_layers"] or asked["list_categories"]:
+        for warning in project.loaded.warnings:
+            say(warning.render())
         shown = print_layer_list if asked["show_layers"] else print_category_list
         shown(project, format_)
         return ExitCode.PASSED
@@ -100,7 +102,7 @@ def command(context: click.Context, *, format_: str, store: Path | None, **asked
             if found is not None:
                 print_layers(project, found, format_)
         return ExitCode.PASSED
-    return _Run(asked, format_, store).of(here, apart)
+    return _Run(project, asked, format_, store).of(here, apart)
 
 
 def _other_command(context: click.Context, asked: dict[str, Any], format_: str, store: Path | None) -> int | None:
@@ -188,12 +190,14 @@ class _Run:
     """Runs a plan of layers, here and in the background.
 
     Args:
+        project: Whose tests they are.
         asked: The options.
         format_: What standard output gets.
         store: File of the store.
     """
 
-    def __init__(self, asked: dict[str, Any], format_: str, store: Path | None) -> None:
+    def __init__(self, project: Project, asked: dict[str, Any], format_: str, store: Path | None) -> None:
+        self._project = project
         self._asked = asked
         self._format = format_
         self._store = store
@@ -207,14 +211,20 @@ class _Run:
             runs = [self._queue(session, plan) for plan in queued]
             if here is None:
                 return ExitCode.PASSED
+            full = FullRun(session, self._project.folder, here.plan) if self._is_full(here.plan) else None
             summary = session.run(here.plan, sinks=self._sinks())
+            if full is not None and not summary.interrupted:
+                full.is_over(summary.run)
             if here.background_wait_s is not None:
                 _wait(session, runs, here.background_wait_s)
+            if session.store.tasks():
+                ensure_daemon(session)
             return _exit_code(session, summary)
 
-    def _queue(self, session: Session, plan: Plan) -> str:
-        from podium.server.background import enqueue, ensure_daemon  # noqa: PLC0415 (only when something is queued)
+    def _is_full(self, plan: Plan) -> bool:
+        return is_full(self._project.loaded.document, plan, self._asked)
 
+    def _queue(self, session: Session, plan: Plan) -> str:
         asked = self._asked
         minutes = asked["background_timeout"]
         category = ",".join(dict.fromkeys(step.labels["category"] for step in plan.steps if "category" in step.labels))
@@ -252,9 +262,13 @@ def _wait(session: Session, runs: list[str], longest: float) -> None:
 
 def _exit_code(session: Session, summary: RunSummary) -> int:
     """Return the exit code of a run; one in which no test was found is no pass, and nothing that failed."""
+    found = session.store.steps(summary.run)
+    if summary.exit_code == ExitCode.PASSED and all(step.outcome in (None, "skipped") for step in found):
+        say("none of the tests was selected, so nothing can have passed")
+        return ExitCode.NOTHING_SELECTED
     if summary.exit_code != ExitCode.FAILED:
         return summary.exit_code
-    steps = [step for step in session.store.steps(summary.run) if step.outcome not in ("passed", "skipped")]
+    steps = [step for step in found if step.outcome not in ("passed", "skipped")]
     failures = {step.failure.type for step in steps if step.failure is not None}
     if failures and failures <= {"NoTests", "Incomplete"} and "NoTests" in failures:
         say("no tests were found, so nothing can have passed")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from podium.model.findings import Path, diagnostics_of, did_you_mean, fields_at
 from podium.model.layers_places import Translation, hinted
@@ -16,6 +16,10 @@ ANY = "*"
 """Stands for any key or position in the path of a bound."""
 CHARACTERS = "characters"
 """Unit of bounds of texts."""
+
+
+Amount = Annotated[float, Field(gt=0, le=1e9)]
+"""A duration or size in the unit of its key; the limit only keeps arithmetic from overflowing."""
 
 
 class Lenient(BaseModel):

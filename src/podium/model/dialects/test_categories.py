@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from podium.model.dialects.documented import ANY, Bound, Lenient, check_bounds, duration, read, tell_unknown
+from podium.model.dialects.documented import ANY, Amount, Bound, Lenient, check_bounds, duration, read, tell_unknown
 from podium.model.findings import Path, did_you_mean
 from podium.model.layers_places import Translation
 from podium.model.yaml_loader import Mapped
@@ -41,8 +41,8 @@ class CategoryDocument(Lenient):
     description: str = ""
     priority: Annotated[_Priority, BeforeValidator(_small)] | None = None
     category_type: str = ""
-    timeout_seconds: Annotated[float, Field(gt=0)] | None = None
-    estimated_duration_minutes: Annotated[float, Field(gt=0)] | None = None
+    timeout_seconds: Amount | None = None
+    estimated_duration_minutes: Amount | None = None
     dependencies: list[str] = Field([])
     conflicts: list[str] = Field([])
     tags: list[str] = Field([])

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from podium.model.dialects.documented import (
+    Amount,
     Bound,
     Lenient,
     check_bounds,
@@ -68,7 +69,7 @@ class ExecutionDocument(Lenient):
     report_formats: list[str] | None = None
     splitting_strategy: str | None = None
     target_window_duration_minutes: float | None = None
-    timeout_minutes: Annotated[float, Field(gt=0)] | None = None
+    timeout_minutes: Amount | None = None
     use_real_llm: bool | None = None
     use_real_services: bool | None = None
 

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from podium.model.dialects.documented import (
     ANY,
     CHARACTERS,
+    Amount,
     Bound,
     Lenient,
     check_bounds,
@@ -36,7 +37,6 @@ LAYER_MARKS = (
 )
 """Keys of a layer, likewise."""
 
-_Positive = Annotated[float, Field(gt=0)]
 _Count = Annotated[int, Field(ge=1)]
 _Share = Annotated[float, Field(gt=0, le=100)]
 _Rate = Annotated[float, Field(ge=0, le=1)]
@@ -55,7 +55,7 @@ class RequirementsDocument(Lenient):
     requires_real_services: bool = False
     requires_node_runtime: bool = False
     requires_frontend_build: bool = False
-    min_memory_mb: _Positive | None = None
+    min_memory_mb: Amount | None = None
     dedicated_resources: bool = False
 
 
@@ -71,7 +71,7 @@ class CategoryDocument(Lenient):
 
     name: str = Field(min_length=1)
     description: str | None = None
-    timeout_seconds: _Positive | None = None
+    timeout_seconds: Amount | None = None
     max_parallel_instances: _Count | None = None
     priority_order: _Count | None = None
     resource_requirements: RequirementsDocument = RequirementsDocument()
@@ -81,7 +81,7 @@ class CategoryDocument(Lenient):
 class LimitsDocument(Lenient):
     """What a layer may use."""
 
-    max_memory_mb: _Positive | None = None
+    max_memory_mb: Amount | None = None
     max_cpu_percent: _Share | None = None
     max_parallel_instances: _Count | None = None
 
@@ -99,7 +99,7 @@ class LlmDocument(Lenient):
     """Which language model a layer uses."""
 
     mode: Literal["real", "mock", "hybrid"] | None = None
-    timeout_seconds: _Positive | None = None
+    timeout_seconds: Amount | None = None
     fallback_to_mock: bool | None = None
 
 
@@ -110,7 +110,7 @@ class SettingsDocument(Lenient):
     description: str | None = None
     priority: _Count | None = None
     execution_order: _Count | None = None
-    max_duration_minutes: _Positive | None = None
+    max_duration_minutes: Amount | None = None
     execution_mode: Literal["sequential", "parallel", "hybrid"] | None = None
     fail_fast: bool | None = None
     background_execution: bool | None = None
@@ -143,11 +143,11 @@ class ExecutionDocument(Lenient):
     """How layers follow each other."""
 
     layer_execution_mode: Literal["sequential", "waterfall", "waterfall_with_background", "parallel"] | None = None
-    global_timeout_minutes: _Positive | None = None
-    layer_startup_timeout_seconds: _Positive | None = None
-    inter_layer_delay_seconds: Annotated[float, Field(ge=0)] | None = None
+    global_timeout_minutes: Amount | None = None
+    layer_startup_timeout_seconds: Amount | None = None
+    inter_layer_delay_seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
     max_global_parallel_tests: _Count | None = None
-    max_memory_usage_mb: _Positive | None = None
+    max_memory_usage_mb: Amount | None = None
     max_cpu_usage_percent: _Share | None = None
     resource_conflict_resolution: Literal["priority_based", "first_come_first_serve", "round_robin"] | None = None
     fail_fast_strategy: dict[str, Literal["immediate", "category", "layer", "disabled"]] = Field({})
@@ -157,7 +157,7 @@ class ExecutionDocument(Lenient):
 class ServiceDocument(Lenient):
     """A service that tests rely on."""
 
-    startup_timeout_seconds: _Positive | None = None
+    startup_timeout_seconds: Amount | None = None
     health_check_endpoint: str | None = None
     depends_on: list[str] = Field([])
     required_for_layers: list[str] = Field([])

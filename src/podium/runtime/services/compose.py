@@ -6,12 +6,12 @@ import asyncio
 from typing import Any, ClassVar
 
 from podium.errors import EnvironmentProblemError
+from podium.plan.service_placeholders import filled_before, values_of
 from podium.plan.services import Health, Service
 from podium.runtime.services.child import Child
 from podium.runtime.services.container import describe_end, health_words, why
 from podium.runtime.services.docker import Docker
 from podium.runtime.services.leftovers import Claim
-from podium.runtime.services.placeholders import filled_before, values_of
 from podium.runtime.services.ports import HeldPorts
 from podium.runtime.services.runner import Claimed, Surroundings, Tell
 

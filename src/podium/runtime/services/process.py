@@ -8,11 +8,11 @@ import sys
 from typing import ClassVar
 
 from podium.errors import EnvironmentProblemError
+from podium.plan.service_placeholders import filled_before, values_of
 from podium.plan.services import Service
 from podium.runtime.process_group import describe_exit
 from podium.runtime.services.child import Child
 from podium.runtime.services.leftovers import Claim
-from podium.runtime.services.placeholders import filled_before, values_of
 from podium.runtime.services.ports import HeldPorts
 from podium.runtime.services.runner import Claimed, Surroundings, Tell, no_container
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from podium.errors import EnvironmentProblemError
+from podium.plan.service_placeholders import filled_before, values_of
 from podium.plan.services import Health, Service
 from podium.runtime.services.leftovers import Claim
 from podium.runtime.services.log import Log
-from podium.runtime.services.placeholders import filled_before, values_of
 
 Tell = Callable[[str], None]
 """Takes a line for a person."""

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podium.errors import EnvironmentProblemError
+from podium.plan.service_placeholders import filled_after, filled_before, unknown_placeholders, values_of
 from podium.plan.services import Health, Service
-from podium.runtime.services.placeholders import filled_after, filled_before, unknown_placeholders, values_of
 
 VALUES = values_of({"sql": 1234, "http": 80}, "/tmp/x")
 
