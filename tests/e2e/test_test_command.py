@@ -244,3 +244,29 @@ def test_background_layers_are_queued_and_run_beside(project):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert [result["outcome"] for result in found] == ["passed"]
+
+
+def test_only_what_changed_is_run_and_a_full_run_says_what_that_would_have_missed(podium):
+    write(podium, "code_of.py", "x = 1\n")
+    write(podium, "other.py", "")
+    write(podium, "conftest.py", "")
+    write(podium, "tests/test_code.py", "import code_of\n\ndef test_x():\n    assert code_of.x == 1\n")
+    write(podium, "tests/test_other.py", "import other, os\n\ndef test_y():\n    assert not os.environ.get('BAD')\n")
+    assert podium("test", "--only-changed", "--format", "json").json["tests"]["total"] == 2  # nothing to compare with
+    podium("test")
+    assert "none of the tests was selected" in podium("test", "--only-changed", code=4).errors
+    write(podium, "code_of.py", "x = 2\n")
+    ended = podium("test", "--only-changed", "--format", "json", code=1)
+    assert ended.json["tests"] == {"total": 1, "failed": 1}
+    write(podium, "code_of.py", "x = 1\n\n")
+    ended = podium("test", code=1, BAD="1")
+    assert "U452" in ended.errors
+    assert "tests/test_other.py::test_y" in ended.errors
+
+
+def test_a_budget_leaves_out_what_says_least_and_says_so(podium):
+    text = "import time, pytest\n\n@pytest.mark.parametrize('n', range(4))\ndef test_it(n):\n    time.sleep(n / 10)\n"
+    write(podium, "tests/test_slow.py", text)
+    podium("test")
+    ended = podium("test", "--budget", "150ms", "--parallel", "1")
+    assert "left out" in ended.output

@@ -368,3 +368,13 @@ def test_one_short_test_needs_one_worker(tmp_path):
     assert ran.output.get("workers", 1) == 1
     assert ran.output["runner"].endswith(", 1 forked worker")
     assert ran.kind == ("passed", None)
+
+
+def test_files_that_skip_themselves_are_noted(tmp_path):
+    files = {
+        "test_a.py": "import pytest\npytest.importorskip('no_such_module')\ndef test_it(): pass\n",
+        "test_b.py": "def test_it(): pass\n",
+    }
+    ran = run(tmp_path, files)
+    assert list(ran.results) == ["test_b.py::test_it"]
+    assert "1 file skipped as a whole: test_a.py: could not import 'no_such_module'" in ran.notes

@@ -86,7 +86,8 @@ class _Child:
         self.fd = fd
         self.dump = dump
         self.rest = b""
-        self.timed_out: float | None = None
+        self.overdue: tuple[int, float] | None = None
+        self.asked = 0.0
         self.killed = False
 
     def dumped(self) -> str:
@@ -269,18 +270,16 @@ class Fleet:
     def _watch(self, child: _Child, timeout: float) -> None:
         """End a worker whose test takes too long, after it has written down where it is."""
         now = time.monotonic()
-        if child.timed_out is not None:
-            if not child.killed and now - child.timed_out > _DUMPING:
-                child.killed = True
-                kill_tree(child.pid)
-            return
         running = self._board.running(child.slot)
-        if running is not None and now - running[1] > timeout:
-            child.timed_out = now
+        if running is None or now - running[1] <= timeout or child.killed:
+            return
+        if child.overdue != running:  # it may still end while it writes down where it is
+            child.overdue, child.asked = running, now
             if DUMP_SIGNAL:
                 os.kill(child.pid, DUMP_SIGNAL)
-            else:
-                child.timed_out = 0.0
+        elif now - child.asked > _DUMPING:
+            child.killed = True
+            kill_tree(child.pid)
 
     def _ended(self, child: _Child, poll: Any) -> None:
         """Take leave of a worker, and put another in its place if it did not end well."""

@@ -18,9 +18,10 @@ from .collected import Listing
 from .forked import Forked
 from .inprocess import InProcess
 from .outbox import Outbox
-from .records import capped, message_of, text_of
+from .records import capped, is_part, message_of, text_of, why_skipped
 
 _MOST_WARNINGS = 200
+_FEW = 5
 _TOLD_SO = "the suite says so"
 
 
@@ -42,6 +43,7 @@ class HostPlugin:
         self._fd = fd
         self._outbox = Outbox(channel)
         self._errors: list[list[str]] = []
+        self._skipped: list[str] = []
         self._warnings: dict[Any, int] = {}
         self._notes: list[str] = []
         self._runner = ""
@@ -75,7 +77,9 @@ class HostPlugin:
         return None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note what could not be collected."""
+        """Note what could not be collected, or skipped itself as a whole."""
+        if report.skipped:
+            self._skipped.append(f"{report.nodeid}: {why_skipped(report)}")
         if report.failed:
             self._errors.append([report.nodeid, message_of(report) or "not collected", capped(text_of(report))])
 
@@ -92,6 +96,8 @@ class HostPlugin:
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Take what one part of a test came to."""
         if self.worker is not None:
+            if report.outcome == "passed" and is_part(report) and not (self._asks_status or self.worker.keeps_all):
+                return
             if report.when == "call" or report.outcome != "passed" or self._asks_status:
                 # Plugins change outcomes when they are asked for the status, as pytest's own subtests do.
                 self._config.hook.pytest_report_teststatus(report=report, config=self._config)
@@ -115,6 +121,9 @@ class HostPlugin:
                 self._notes.append(f"workers were not forked: {self._job['reason'] or _TOLD_SO}")
             self._workers = int(config.getoption("numprocesses", 0) or 0) or len(config.getoption("tx", []) or []) or 1
             self._inprocess = InProcess(session, self._outbox, self._channel)
+            self._without_workers(
+                "which tests are run, how often, how long one may take and in which order is up to it"
+            )
             return None
         self.seconds["collect"] = time.monotonic() - self._collecting
         if session.testsfailed and not config.option.continue_on_collection_errors:
@@ -137,6 +146,9 @@ class HostPlugin:
     def end(self, code: int) -> dict[str, Any]:
         """Return what is told at the very end."""
         self._outbox.flush()
+        if self._skipped:
+            files = f"{len(self._skipped)} file{'' if len(self._skipped) == 1 else 's'}"
+            self._notes.append(f"{files} skipped as a whole: {'; '.join(self._skipped[:_FEW])}")
         warnings = [f"{place}: {category}: {text}" for category, text, place in self._warnings]
         return {
             "end": {
@@ -160,6 +172,8 @@ class HostPlugin:
             if reason:
                 self._notes.append(f"workers were not forked: {reason}")
                 self._runner = "one process"
+                if self._job["timeout"] is not None:
+                    self._without_workers("no test has a limit of its own")
                 self._inprocess = InProcess(session, self._outbox, self._channel)
                 self._inprocess.run(plan)
             else:
@@ -173,6 +187,10 @@ class HostPlugin:
             self._outbox.flush()
             self.seconds["run"] = time.monotonic() - began
         return True
+
+    def _without_workers(self, what: str) -> None:
+        """Note what cannot be had of another runner than forked workers."""
+        self._notes.append(f"{self._runner}: {what}")
 
     def _said(self, entry: list[Any]) -> None:
         if entry[0] == "warning":

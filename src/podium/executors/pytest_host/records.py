@@ -39,20 +39,20 @@ class Record(NamedTuple):
 def record_of(reports: list[Any]) -> Record:
     """Return what the reports of one test come to."""
     ended_us = int(time.time() * 1e6)
-    duration = sum(report.duration for report in reports if not _is_part(report))
+    duration = sum(report.duration for report in reports if not is_part(report))
     tries = 1 + sum(report.outcome == "rerun" and report.when == "call" for report in reports)
     failed = [report for report in reports if report.outcome == "failed"]
     if failed:
         outcome = FAILED if any(report.when == "call" for report in failed) else ERRORED
         message = next((text for text in map(message_of, failed) if text), "")
         return Record(outcome, duration, ended_us, message, capped("\n\n".join(map(details_of, failed))), tries)
-    whole = [report for report in reports if not _is_part(report)]
+    whole = [report for report in reports if not is_part(report)]
     for report in whole:
         if hasattr(report, "wasxfail"):
             outcome = XFAILED if report.outcome == "skipped" else XPASSED
             return Record(outcome, duration, ended_us, _line(str(report.wasxfail)), "", tries)
         if report.outcome == "skipped":
-            return Record(SKIPPED, duration, ended_us, _why_skipped(report), "", tries)
+            return Record(SKIPPED, duration, ended_us, why_skipped(report), "", tries)
     if not any(report.when == "call" and report.outcome == "passed" for report in whole):
         setup_only = bool(whole) and all(report.outcome == "passed" for report in whole)
         if not setup_only:
@@ -95,11 +95,13 @@ def capped(text: str, most: int = MOST_DETAILS) -> str:
     return f"{text[:half]}\n[podium: {len(text) - 2 * half} characters left out]\n{text[-half:]}"
 
 
-def _is_part(report: Any) -> bool:
+def is_part(report: Any) -> bool:
+    """Return whether a report is about a subtest, of which a test may have many."""
     return type(report).__name__.lower() == "subtestreport"
 
 
-def _why_skipped(report: Any) -> str:
+def why_skipped(report: Any) -> str:
+    """Return in one line why a test, or a file, was skipped."""
     try:
         _, _, text = report.longrepr
     except (TypeError, ValueError):

@@ -63,6 +63,7 @@ class Worker:
         self.session = session
         self.board = board
         self.task = task
+        self.keeps_all = task.every_report
         self.pid = os.getpid()
         self.reports: list[Any] = []
         self._position: int = 0
