@@ -102,6 +102,8 @@ class Tested(msgspec.Struct, frozen=True, tag="tested"):
         origin: Where the suite lives: its working directory relative to the project. Ids of tests are unique in it.
     """
 
+    __test__ = False  # not a class of tests, whatever pytest thinks of its name
+
     results: tuple[TestResult, ...]
     total: int = 0
     origin: str = ""

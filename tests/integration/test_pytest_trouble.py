@@ -136,7 +136,7 @@ def test_no_tests_never_pass(tmp_path, fork):
     for files, args in [({}, {}), ({"test_it.py": "def test_it(): pass"}, {"keyword": "other"})]:
         ran = run(tmp_path, files, fork=fork, **args)
         assert ran.kind == ("errored", "NoTests")
-    assert run(tmp_path, {}, selection={"only": ["x"]}).kind == ("errored", "NoTests")
+    assert run(tmp_path, {}, selection={"only": ["x"]}).kind == ("skipped", "NothingSelected")
 
 
 def test_what_cannot_be_collected_is_errored_and_nothing_else_is_run(tmp_path):

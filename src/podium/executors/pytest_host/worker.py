@@ -146,6 +146,8 @@ class Worker:
         return [config.hook.pytest_report_to_serializable(config=config, report=report) for report in self.reports]
 
     def _teardown_late(self, nextitem: Any) -> None:
+        if os.getpid() != self.pid:  # a child that a test forked came back from it: it must not take anything
+            os._exit(0)
         why = self.session.shouldfail or self.session.shouldstop
         if nextitem is None or why:
             self._next, self._resolved = None, True
