@@ -45,13 +45,11 @@ def impact_since(project: Path, since: str = "") -> Impact | None:
     Raises:
         UsageError: No such revision (U450), or the project is in no repository of git (U451).
     """
-    now = snapshot(project)
-    if since:
-        changed = _changed_since_revision(project, since)
-    elif (before := remembered(project)) is not None:
-        changed = differing(before, now)
-    else:
+    before = None if since else remembered(project)
+    if not since and before is None:
         return None
+    now = snapshot(project)
+    changed = _changed_since_revision(project, since) if before is None else differing(before, now)
     key = content_digest(msgspec.json.encode((str(project), sorted(changed), now)))
     with _LOCK:  # suites that begin together wait for one answer
         if key not in _ANSWERS:

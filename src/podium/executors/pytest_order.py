@@ -1,4 +1,4 @@
-"""In which order the tests of a suite are run: what failed last time first, then what takes longest.
+"""In which order the tests of a suite are run: what failed last time, what is near to a change, what takes longest.
 
 Tests of a module stay together and in their order, because they may share fixtures, or depend on each other; only a
 test that takes a large part of all time is taken out, so that it does not come last. A module that takes long is shared
@@ -40,14 +40,21 @@ class Arrangement(msgspec.Struct, frozen=True):
     expected: float = 0.0
 
 
-def arrange(tests: Sequence[FoundTest], records: Mapping[str, TestRecord], workers: int) -> Arrangement:
+def arrange(
+    tests: Sequence[FoundTest],
+    records: Mapping[str, TestRecord],
+    workers: int,
+    nearness: Mapping[str, float] | None = None,
+) -> Arrangement:
     """Return how tests are handed out to workers.
 
     Args:
         tests: Those chosen, in the order in which they were collected.
         records: What is known of them, by id.
         workers: How many workers there may be.
+        nearness: Test file to how near it is to what changed; the nearest come first.
     """
+    near = nearness or {}
     known = [records.get(test.id) for test in tests]
     durations = [record.duration for record in known if record is not None]
     guess = median(durations) if durations else 1.0
@@ -56,14 +63,14 @@ def arrange(tests: Sequence[FoundTest], records: Mapping[str, TestRecord], worke
     workers = 1 if few else max(1, min(workers, len(tests)))
     long = max(_LONG, sum(durations) / (workers * _SHARES)) if workers > 1 else math.inf
     apart = [record is not None and record.duration > long for record in known]
-    chunks: list[tuple[bool, float, int, int]] = []
+    chunks: list[tuple[bool, float, float, int, int]] = []
     for start, end in _modules(tests, apart):
         part = known[start:end]
         weight = sum(guess if record is None else record.duration for record in part)
         failed = any(record is not None and record.outcome in BAD for record in part)
-        chunks.append((not failed, -weight, start, end))
+        chunks.append((not failed, -near.get(tests[start].file, 0.0), -weight, start, end))
     chunks.sort()
-    ranges = tuple((start, end) for _, _, start, end in chunks)
+    ranges = tuple((start, end) for _, _, _, start, end in chunks)
     return Arrangement(ranges, workers, expected)
 
 

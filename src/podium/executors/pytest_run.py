@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,17 @@ import msgspec
 
 from podium.errors import PodiumError
 from podium.events import Failure
+from podium.executors.changes import impact_since
 from podium.executors.early_end import EarlyEnding
 from podium.executors.found import FoundTest
+from podium.executors.nearness import nearness
 from podium.executors.pytest_order import Arrangement, arrange
 from podium.executors.pytest_outcome import HostEnd, Seen, conclusion
 from podium.executors.pytest_tally import Tally, Try
 from podium.executors.selecting import select
 from podium.executors.streams import Stream, left_behind, noticing_exit, text_of
-from podium.plan.suites import PytestSuite
+from podium.plan.impact import Impact, place_in_project
+from podium.plan.suites import PytestSuite, Selection
 from podium.protocols import Attempt, Finished, Report, Tested, TestHistory
 from podium.runtime.process_group import ProcessGroup
 from podium.runtime.resource_watch import ResourceWatch
@@ -91,6 +94,7 @@ class PytestRun:
         self._end: HostEnd | None = None
         self._notes: list[str] = []
         self._left_out = 0
+        self._impact: Future[Impact | None] | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     def launch(self, python: str, owner: str | None, fd: int) -> None:
@@ -140,6 +144,7 @@ class PytestRun:
         loop = asyncio.get_running_loop()
         try:
             self._watch.start()
+            self._impact = self._threads.submit(self._look_at_changes)  # while pytest collects
             reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LARGEST_MESSAGE)
             self._send(self._job(fork=self._suite.fork, reason=""))
             with _reading(self._streams), noticing_exit(self._group, self._exited):
@@ -208,10 +213,17 @@ class PytestRun:
             "workers": max(1, suite.workers),
             "fork": fork,
             "reason": reason,
+            "xdist": self._may_use_xdist(),
             "timeout": suite.timeout,
             "memory": None if memory is None else memory // max(1, suite.workers),
             "coverage": suite.coverage,
         }
+
+    def _may_use_xdist(self) -> bool:
+        """Return whether pytest-xdist could do all that is asked for: it runs every test once, in its own order."""
+        suite, usual = self._suite, Selection()
+        selection = msgspec.structs.replace(suite.selection, since="")
+        return selection == usual and not suite.retries and not suite.timeout and not self._attempt.passed_tests
 
     def _plan_for(self, found: _Found) -> dict[str, Any]:
         """Choose among what was collected. Takes a while: not for the event loop's thread."""
@@ -235,8 +247,22 @@ class PytestRun:
         self._tally.chosen = len(order)
         if not order:
             return {"run": None}
-        arrangement = arrange([tests[index] for index in order], records, max(1, suite.workers))
+        arranged = [tests[index] for index in order]
+        arrangement = arrange(arranged, records, max(1, suite.workers), self._near(arranged))
         return {"run": self._plan(order, arrangement, len(tests))}
+
+    def _near(self, tests: list[FoundTest]) -> dict[str, float]:
+        """Return test files of this suite with how near they are to what changed since the last full run."""
+        folder = self._suite.cwd
+        places = {test.file: place_in_project(folder, test.file) for test in tests}
+        near = nearness(self._impact.result() if self._impact is not None else None, places.values())
+        return {file: near[place] for file, place in places.items() if place in near}
+
+    def _look_at_changes(self) -> Impact | None:
+        try:
+            return impact_since(self._project)
+        except PodiumError:  # the order is no reason to fail
+            return None
 
     def _plan(self, order: list[int], arrangement: Arrangement, total: int) -> dict[str, Any]:
         selection = self._suite.selection

@@ -41,13 +41,13 @@ class Impact(msgspec.Struct, frozen=True):
 
     Attributes:
         changed: Files that are not as they were, also those that came or went; relative to the project.
-        affected: Python files that changed, or may execute code of one that did.
+        affected: Python files that changed, or may execute code of one that did, to how many imports are between.
         known: Python files of which that is known.
         everything: Why everything may be affected; empty: it may not.
     """
 
     changed: tuple[str, ...]
-    affected: frozenset[str] = frozenset()
+    affected: dict[str, int] = {}
     known: frozenset[str] = frozenset()
     everything: str = ""
 

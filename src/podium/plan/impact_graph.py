@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
@@ -64,20 +64,25 @@ class ImportGraph:
         self._plugins |= self._plugins_offered(configuration.get("pyproject.toml", ""))
         self.edges = self._edges()
 
-    def affected(self, changed: Iterable[str]) -> frozenset[str]:
-        """Return the files that are changed, or may execute one that is; those that cannot be read are among them."""
+    def affected(self, changed: Iterable[str]) -> dict[str, int]:
+        """Return the files that are changed, or may execute one that is, each with its distance in imports.
+
+        Those that cannot be read are among them, as if they had changed.
+        """
         users: dict[str, list[str]] = defaultdict(list)
         for file, used in self.edges.items():
             for one in used:
                 users[one].append(file)
-        todo = [*changed, *(file for file, one in self._files.items() if not one.readable)]
-        affected = set(todo)
+        begun = [*changed, *(file for file, one in self._files.items() if not one.readable)]
+        distances = dict.fromkeys(begun, 0)
+        todo = deque(distances)
         while todo:
-            for user in users.get(todo.pop(), ()):
-                if user not in affected:
-                    affected.add(user)
+            file = todo.popleft()
+            for user in users.get(file, ()):
+                if user not in distances:
+                    distances[user] = distances[file] + 1
                     todo.append(user)
-        return frozenset(affected)
+        return distances
 
     def _edges(self) -> dict[str, set[str]]:
         stated = {file: set(self._stated(file, one)) for file, one in self._files.items()}

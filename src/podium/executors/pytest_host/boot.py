@@ -53,7 +53,7 @@ def _further(job: Any) -> list[str]:
     arguments = [] if job["coverage"] or importlib.util.find_spec("pytest_cov") is None else ["--no-cov"]
     if job["fork"] or job["workers"] < 2 or "no:xdist" in job["args"]:  # noqa: PLR2004 (one worker needs no other)
         return arguments
-    if importlib.util.find_spec("xdist") is None:
+    if not job["xdist"] or importlib.util.find_spec("xdist") is None:
         return arguments
     return [*arguments, "-n", str(job["workers"])]
 

@@ -132,7 +132,7 @@ class HostPlugin:
             return None
         reason = "" if self._job["fork"] else self._job["reason"] or _TOLD_SO
         reason = reason or safety.why_not_fork(config)
-        if reason and self._job["fork"] and self._job["workers"] > 1 and _has_xdist(config):
+        if reason and self._job["fork"] and self._job["workers"] > 1 and self._job["xdist"] and _has_xdist(config):
             self._start_anew(reason)
         self._channel.send({"found": Listing(config).describe(session.items)})
         plan = self._channel.receive()
