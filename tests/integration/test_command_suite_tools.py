@@ -1,4 +1,4 @@
-"""Suites of real tools: the runner of Node.js, Jest, CTest, Robot Framework, prove, cargo.
+"""Suites of real tools: the runner of Node.js, Jest, CTest, Robot Framework, prove.
 
 A tool that is not there is skipped; with `PODIUM_REQUIRE_ALL` set it has to be there. Those that come from registries
 are installed into a temporary folder, in the versions named here.
@@ -259,14 +259,3 @@ def test_what_jest_prints_has_the_names_of_what_failed(tmp_path, jest):
     assert (told.outcome, told.finished.output["runner"]) == ("failed", "command, jest")
     assert told.outcomes == {"sum \u203a fails": "failed", "b.test.js": "errored"}
     assert told.counts == {"passed": 1, "failed": 1, "errored": 1, "skipped": 1}
-
-
-def test_cargo_has_an_exit_code(tmp_path):
-    needs("cargo")
-    (tmp_path / "src").mkdir()
-    (tmp_path / "Cargo.toml").write_text('[package]\nname = "tested"\nversion = "0.1.0"\nedition = "2021"\n')
-    source = tmp_path / "src" / "lib.rs"
-    for body, outcome in (("", "passed"), ("panic!()", "failed")):
-        source.write_text(f"#[cfg(test)] mod t {{ #[test] fn works() {{ {body} }} }}\n")
-        told = run_suite(tmp_path, argv=["cargo", "test", "--offline", "--quiet"], report="exit_code")
-        assert (told.outcome, told.outcomes) == (outcome, {"cargo test --offline --quiet": outcome})
