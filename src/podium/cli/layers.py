@@ -21,6 +21,8 @@ from podium.sinks.writing import how_long
 
 LAYERS_FILE = "layers.yaml"
 _PLACES = (LAYERS_FILE, "podium/layers.yaml", "config", "tests/config", "test_framework/config")
+_ENVIRONMENT = "test"
+"""Where tests run if nobody says it."""
 _MANY = 1000
 """How often tests are repeated until one fails, if nobody says how often."""
 
@@ -54,8 +56,9 @@ def find_project(config: Path | None, paths: Sequence[str] = ()) -> Project:
     if paths:
         return Project(here, load_layers_text(_document_of(paths), "the command line"), "the command line")
     if config is not None:
-        folder = config if config.is_dir() else config.parent
-        return Project(here if folder.absolute() in (here, *here.parents) else folder, load_layers(config), str(config))
+        folder = (config if config.is_dir() else config.parent).resolve()
+        is_elsewhere = here.resolve() not in (folder, *folder.parents) and folder not in here.resolve().parents
+        return Project(folder if is_elsewhere else here, load_layers(config), str(config))
     for folder in (here, *here.parents):
         for name in (*_PLACES, *DOCUMENTED_NAMES):
             place = folder / name
@@ -96,7 +99,7 @@ def selection_of(asked: Mapping[str, Any]) -> LayerSelection:
         layers=asked["layers"],
         categories=asked["categories"],
         start_at=asked.get("start_at") or "",
-        environment=asked["env"] or "",
+        environment=asked["env"] or _ENVIRONMENT,
         excluded_environments=asked["exclude_env"],
         allow_production=asked["allow_prod"],
         real_services=asked["real_services"],
@@ -175,7 +178,8 @@ def print_layers(project: Project, found: LayersPlan, format_: str) -> None:
         _print_steps(found.background_plan)
     phases = " > ".join(" + ".join(phase) for phase in found.phases)
     click.echo(f"\nphases: {phases}")
-    click.echo(f"{numbered(len(found.phases), 'phase')}, at most {how_long(found.estimated_s)}")
+    longest = f"at most {how_long(found.estimated_s)}" if found.estimated_s else "without a limit"
+    click.echo(f"{numbered(len(found.phases), 'phase')}, {longest}")
 
 
 def _print_steps(plan: Plan) -> None:

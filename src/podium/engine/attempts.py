@@ -111,6 +111,8 @@ class Running:
         if self.stopping == "total":
             return f"was not done within {policy.total_timeout:g} s, with all attempts"
         end = self._end(policy)
+        if self.state.role == "service":
+            return f"was not up within {policy.timeout:g} s"
         return f"did not end within {0.0 if end is None else end - self.started_at:.6g} s"
 
 

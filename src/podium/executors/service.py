@@ -207,7 +207,7 @@ class _Run:
         first, how = await _first_of(runner.ended(), until_up(check, interval, self._wait_for))
         if first == 0:
             raise _EndedError(how)
-        return msgspec.to_builtins(ServiceOutput(runner.kind, runner.ports, service.exports))
+        return msgspec.structs.asdict(ServiceOutput(runner.kind, runner.ports, service.exports))
 
     async def _ask_to_end(self, runner: Runner) -> None:
         """Ask the service to end, and wait until it has, or has to be killed."""

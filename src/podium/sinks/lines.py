@@ -100,6 +100,8 @@ def case_lines(step: StepTally, *, verbose: bool = False) -> list[str]:
     lines = [f"  {verdict_line(verdict)}" for verdict in step.failing_verdicts]
     if step.failure is not None and not (lines and step.failure.type == "Criteria" and not verbose):
         lines += [f"  {text}".rstrip() for text in failure_lines(step.failure, verbose=verbose)]
+        if not verbose and step.failure.type in _EXPLAINED:
+            lines += [f"    {printable(text)}".rstrip() for text in step.failure.details.splitlines()[-_EXPLANATION:]]
     if step.reason:
         lines.append(f"  {printable(step.reason)}")
     return [line, *lines, *notes]
@@ -139,6 +141,15 @@ def _next_commands(tally: Tally) -> list[str]:
 
 def _name(tally: Tally) -> str:
     return printable(tally.name) or f"run {short_id(tally.run)}"
+
+
+_EXPLAINED = frozenset(
+    {"UsageError", "InternalError", "NoPytest", "CannotStart", "Crashed", "ServiceNotUp", "ServiceDied", "Timeout"}
+    | {"BadReport", "NoReport"}
+)
+"""Failures of suites and services that say nothing without their details."""
+_EXPLANATION = 20
+"""How many lines of these are shown."""
 
 
 class Lines:

@@ -55,5 +55,5 @@ def _plan_layers(choice: dict[str, Any], paths: tuple[Path, ...], format_: str) 
     from podium.cli.layers import find_project, planned_layers, print_layers  # noqa: PLC0415 (only for layers)
 
     project = find_project(paths[0] if paths else choice["config"])
-    print_layers(project, planned_layers(project, choice), format_)
+    print_layers(project, planned_layers(project, {**choice, "allow_prod": True}), format_)
     return 0

@@ -12,11 +12,12 @@ from podium.cli.options import format_option, known_store_option, run_argument
 from podium.cli.output import print_json, print_table
 from podium.cli.words import counts_in_words, local_time, noun_of, numbered, outcome_of
 from podium.errors import UsageError
+from podium.history import TestOfRun
 from podium.model.scenario import Verdict
 from podium.session import Session
 from podium.sinks.writing import how_long, printable
 from podium.store import RunRow, StepRow
-from podium.test_results import TestCounts, TestResult
+from podium.test_results import BAD, TestCounts, TestResult
 
 _PACKETS = ("delivered", "lost", "dropped", "blocked", "in_flight")
 _QUIET = ("passed", "skipped", "xfailed")
@@ -43,6 +44,7 @@ def command(*, run: str, case: str | None, tests: bool, format_: str, store: Pat
         steps = session.store.steps(row.id)
         state = outcome_of(session, row)
         known = list(dict.fromkeys([*(step.name for step in session.plan_of(row.id).steps), *(s.name for s in steps)]))
+        bad = [test for test in session.store.not_passed(row.id) if test.result.outcome in BAD]
         found = None if case is None else _find(case, steps, known, noun_of(row))
         printed = {} if found is None else {name: session.store.blob(found.artifacts[name]) for name in _printed(found)}
     if found is not None:
@@ -50,7 +52,7 @@ def command(*, run: str, case: str | None, tests: bool, format_: str, store: Pat
     elif format_ == "json":
         print_json({"run": row, "cases": steps})
     else:
-        _show_run(row, state, steps, known)
+        _show_run(row, state, steps, known, bad)
     return 0
 
 
@@ -95,7 +97,7 @@ def _find(case: str, steps: list[StepRow], known: list[str], noun: str) -> StepR
     raise UsageError(f"the run has no {noun} `{case}`", code="U414", hint=did_you_mean(case, known, what=f"{noun}s"))
 
 
-def _show_run(row: RunRow, state: str, steps: list[StepRow], known: list[str]) -> None:
+def _show_run(row: RunRow, state: str, steps: list[StepRow], known: list[str], bad: list[TestOfRun]) -> None:
     click.echo(f"run      {row.id}")
     click.echo(f"name     {row.name}")
     click.echo(f"outcome  {state}  {counts_in_words(row.counts)}".rstrip())
@@ -109,6 +111,12 @@ def _show_run(row: RunRow, state: str, steps: list[StepRow], known: list[str]) -
     click.echo("")
     by_name = {step.name: step for step in steps}
     print_table(("OUTCOME", "TOOK ", noun_of(row).upper(), "WHY"), (_line(name, by_name.get(name)) for name in known))
+    if bad:
+        click.echo(
+            f"\n{numbered(len(bad), 'test')} did not pass" + (f", of which {_LINES}:" if len(bad) > _LINES else ":")
+        )
+        for test in bad[:_LINES]:
+            click.echo(f"  {_outcome(test.result)}  {printable(test.step)}: {printable(test.result.id)}")
 
 
 def _line(name: str, step: StepRow | None) -> tuple[object, ...]:

@@ -33,6 +33,12 @@ from podium.sinks.writing import how_long
 _RUN = re.compile(r"latest|[0-9a-f]{4,}(?:-[0-9a-f-]+)?")
 _LOOK_EVERY = 0.2
 """How often queued runs are looked at while they are waited for [s]."""
+_CODES = {
+    frozenset({"NoTests"}): ExitCode.NOTHING_SELECTED,
+    frozenset({"NoPytest", "CannotStart"}): ExitCode.ENVIRONMENT,
+    frozenset({"UsageError", "Selection"}): ExitCode.USAGE,
+}
+"""Why suites came to nothing to the exit code, if that is all that is wrong."""
 _FORMATS = {"json": "jsonl", "simple": "lines", "rich": "board", "silent": "silent"}
 
 
@@ -95,6 +101,8 @@ def command(context: click.Context, *, format_: str, store: Path | None, **asked
 
         name = project.loaded.document.name
         return context.invoke(stats, limit=100, name=name, workflow=None, format_=_data(format_), store=store)
+    if asked["dry_run"] or asked["validate"]:
+        asked["allow_prod"] = True  # nothing runs
     here = _planned_here(project, asked) if _runs_here(asked) else None
     apart = _planned_apart(project, asked) if _is_queued(asked) else None
     if asked["dry_run"] or asked["validate"]:
@@ -270,7 +278,10 @@ def _exit_code(session: Session, summary: RunSummary) -> int:
         return summary.exit_code
     steps = [step for step in found if step.outcome not in ("passed", "skipped")]
     failures = {step.failure.type for step in steps if step.failure is not None}
-    if failures and failures <= {"NoTests", "Incomplete"} and "NoTests" in failures:
+    causes = failures - {"Incomplete"}  # layers say only that
+    if causes == {"NoTests"}:
         say("no tests were found, so nothing can have passed")
-        return ExitCode.NOTHING_SELECTED
+    for kinds, code in _CODES.items():
+        if causes and causes <= kinds:
+            return code
     return summary.exit_code
