@@ -270,3 +270,45 @@ def test_a_budget_leaves_out_what_says_least_and_says_so(podium):
     podium("test")
     ended = podium("test", "--budget", "150ms", "--parallel", "1")
     assert "left out" in ended.output
+
+
+def test_a_service_needs_no_exports_and_one_that_dies_is_named(project):
+    text = """\
+kind: layers
+layers:
+  fast: {services: [web], categories: [{name: unit, pytest: {paths: [unit]}}]}
+services:
+  web: {command: [sh, -c, "COMMAND"], startup_timeout: 5 s, health: {command: ["true"]}}
+"""
+    write(project, "layers.yaml", text.replace("COMMAND", "sleep 60"))
+    assert project("test", "--format", "json").json["tests"] == {"total": 1, "passed": 1}
+    write(project, "unit/test_unit.py", "import time\n\ndef test_one():\n    time.sleep(60)\n")
+    write(project, "layers.yaml", text.replace("COMMAND", "sleep 2; echo no more disk >&2; exit 3"))
+    ended = project("test", code=1)
+    assert "ServiceDied: service `web` died: exited with code 3" in ended.output
+    assert "no more disk" in ended.output
+    write(
+        project,
+        "layers.yaml",
+        text.replace("COMMAND", "sleep 60").replace('["true"]', '["false"]').replace("5 s", "1 s"),
+    )
+    ended = project("test", code=1)
+    assert "was not up within 1 s" in ended.output
+
+
+def test_fast_fail_runs_no_further_test(podium):
+    write(podium, "tests/test_bad.py", "import time\n\ndef test_a():\n    assert 0\n\ndef test_b():\n    assert 0\n")
+    assert podium("test", "-x", "--format", "json", code=1).json["tests"]["failed"] == 1
+
+
+def test_what_keeps_tests_from_running_has_exit_codes_of_its_own(podium):
+    write(podium, "tests/test_one.py", PASSING)
+    assert "CannotStart" in podium("test", "--python", "/nowhere", code=5).output
+    write(podium, "pytest.ini", "[pytest]\naddopts = --nonsense\n")
+    assert "--nonsense" in podium("test", code=2).output
+
+
+def test_layers_in_a_folder_are_those_of_the_project_however_they_are_named(project):
+    (project.folder / "config").mkdir()
+    (project.folder / "layers.yaml").rename(project.folder / "config" / "mine.yaml")
+    assert project("test", "--config", "config/mine.yaml", "--format", "json").json["tests"]["total"] == 3

@@ -108,6 +108,7 @@ def selection_of(asked: Mapping[str, Any]) -> LayerSelection:
         with_background=asked.get("with_background"),
         fail_fast=asked.get("fail_fast_mode") or ("first_failure" if asked.get("fast_fail") else ""),
         parallel=asked.get("parallel"),
+        workers=asked.get("workers"),
         layers_at_once=asked.get("max_parallel_layers"),
         pattern=asked.get("pattern") or "",
         test_timeout=asked.get("timeout"),

@@ -171,29 +171,33 @@ class PytestRun:
 
     async def _talk(self, reader: asyncio.StreamReader) -> None:
         """Take messages until the host is gone."""
-        loop = asyncio.get_running_loop()
         try:
             while line := await reader.readline():
                 if not line.endswith(b"\n"):
                     return
-                message = msgspec.json.decode(line, type=_Message)
-                if message.found is not None:
-                    self._send(await loop.run_in_executor(self._threads, self._plan_for, message.found))
-                elif message.tests:
-                    self._announce(self._tally.take(message.tests))
-                elif message.again is not None:
-                    self._send(self._job(fork=False, reason=message.again))
-                elif message.broken:
-                    self._broken = Failure(message.broken, self._explained(message.broken, message.message))
-                elif message.end is not None:
-                    self._end = message.end
+                await self._hear(msgspec.json.decode(line, type=_Message))
         except (ConnectionError, msgspec.DecodeError, ValueError) as error:
+            if self._end is not None:  # it has said all it had to say, and was not there to hear the last word
+                return
             self._broken = Failure("Talk", f"the host of pytest said something unexpected: {error}")
             self._group.strike()
         except Exception as error:
             self._broken = Failure(type(error).__name__, f"could not look after the suite: {error}")
             self._group.strike()
             raise
+
+    async def _hear(self, message: _Message) -> None:
+        if message.found is not None:
+            loop = asyncio.get_running_loop()
+            self._send(await loop.run_in_executor(self._threads, self._plan_for, message.found))
+        elif message.tests:
+            self._announce(self._tally.take(message.tests))
+        elif message.again is not None:
+            self._send(self._job(fork=False, reason=message.again))
+        elif message.broken:
+            self._broken = Failure(message.broken, self._explained(message.broken, message.message))
+        elif message.end is not None:
+            self._end = message.end
 
     def _explained(self, kind: str, message: str) -> str:
         return f"pytest is not installed for {self._python}: {message}" if kind == "NoPytest" else message
@@ -205,6 +209,8 @@ class PytestRun:
             args += ["-m", suite.markers]
         if suite.keyword:
             args += ["-k", suite.keyword]
+        if suite.max_failures == 1 and not suite.retries and not suite.quarantine:
+            args.append("--maxfail=1")  # its workers end at once, not when they are told
         memory = suite.limits.memory
         return {
             "args": args,

@@ -31,7 +31,7 @@ _HEAD = """\
 #   layers.LAYER.budget: 2 min             longest duration of the whole layer
 #   layers.LAYER.services: [postgresql]    services its tests rely on, described below `services`
 #   categories: timeout: 60 s              longest duration of a category
-#               parallel: auto             worker processes
+#               parallel: auto             worker processes; 1 for tests that get into each other's way
 #               retries: 1                 a test that passes then is flaky
 #   quarantine: [{test: "*::test_mail", until: 2030-12-31, reason: the mail server moves}]
 """
@@ -65,6 +65,7 @@ def _category(category: DerivedCategory) -> Iterator[str]:
     yield f"      - name: {_scalar(as_name(category.name))}"
     suite = category.suite
     if isinstance(suite, PytestSuite):
+        yield "        parallel: auto"
         is_empty = not (suite.paths or suite.exclude or suite.markers)
         yield f"        pytest:{' {}' if is_empty else ''}"
         yield from _list("          paths", suite.paths)

@@ -194,7 +194,7 @@ def _runners(context: Context, choice: Choice) -> Runners:
 
     Raises:
         PlanError: A category has no runner (P238).
-        NothingSelectedError: No category is left.
+        NothingSelectedError: No category is left, or one that was asked for has no tests.
     """
     runners: dict[Place, tuple[str, object]] = {}
     for layer, categories in choice.categories.items():
@@ -208,6 +208,8 @@ def _runners(context: Context, choice: Choice) -> Runners:
                     context.warn("P240", text, "all its tests are run", *at)
                 continue
             text = f"nothing in the project looks like the tests of `{layer}/{category.name}`"
+            if category.name in context.selection.categories:
+                raise NothingSelectedError(text, hint="add tests, or say in a file with kind: layers how they are run")
             if context.documented:
                 context.warn("P238", f"{text}, so it is not run", "add tests, or a file with kind: layers", *at)
                 categories.remove(category)

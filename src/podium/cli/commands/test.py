@@ -47,7 +47,7 @@ _FORMATS = {"json": "jsonl", "simple": "lines", "rich": "board", "silent": "sile
 @choice_options
 @run_options
 @click.option("--background-e2e", is_flag=True, help="Queue the layers in the background and return at once.")
-@click.option("--queue-e2e", is_flag=True, help="The same, and nothing in the foreground.")
+@click.option("--queue-e2e", is_flag=True, help="The same, and run nothing here, whatever is chosen.")
 @click.option("--background-category", "background_categories", cls=Several, multiple=True, help="Only these of them.")
 @click.option(
     "--background-timeout", type=click.FloatRange(min=0, min_open=True), help="Longest duration of them [min]."
@@ -86,6 +86,8 @@ def command(context: click.Context, *, format_: str, store: Path | None, **asked
     podium test --only-changed --budget 2min
     podium test --background-e2e --real-llm      queue the long ones; podium status shows them
     """  # noqa: D301 (click keeps the lines after this character as they are)
+    given = context.get_parameter_source("parallel") is click.core.ParameterSource.COMMANDLINE
+    asked["workers"] = asked["parallel"] if given else None
     other = _other_command(context, asked, format_, store)
     if other is not None:
         return other

@@ -22,7 +22,7 @@ from .records import capped, is_part, message_of, text_of, why_skipped
 
 _MOST_WARNINGS = 200
 _FEW = 5
-_TOLD_SO = "the suite says so"
+_TOLD_SO = "it was asked for"
 
 
 class HostPlugin:
