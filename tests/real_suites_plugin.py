@@ -26,7 +26,10 @@ class Recorder:
         self.first_bad = None
 
     def pytest_runtest_logreport(self, report):
-        if hasattr(report, "context"):  # a subtest; the test itself reports failed if one of its subtests has failed
+        if hasattr(report, "context"):  # a subtest: the test fails with it, whatever the test itself reports
+            if report.failed:
+                self.outcomes[report.nodeid] = "failed"
+                self.first_bad = self.first_bad or time.time()
             return
         outcome = outcome_of(report)
         known = self.outcomes.get(report.nodeid)

@@ -10,6 +10,8 @@ from podium.protocols import Work
 from podium.server.background import enqueue, ensure_daemon, is_there
 from podium.session import Session
 
+pytestmark = pytest.mark.once
+
 BLOCK = "touch begun; while [ ! -e gate ]; do sleep 0.02; done"
 
 

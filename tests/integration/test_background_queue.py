@@ -22,6 +22,8 @@ from podium.server.background import cancel, enqueue, ensure_daemon, is_there, l
 from podium.session import Session
 from podium.store import Daemon, task_of
 
+pytestmark = pytest.mark.once
+
 PATIENCE = 40
 BLOCK = "echo begun >> {name}.log; while [ ! -e {gate} ]; do sleep 0.02; done"
 

@@ -11,7 +11,7 @@ from podium.events import Failure
 from podium.executors.command_suite import CommandSuiteExecutor
 from podium.protocols import Attempt, Progressed, Work
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")]
 
 PASS = "<testsuite name='s' tests='2'><testcase name='a'/><testcase name='b'/></testsuite>"
 FAIL = "<testsuite name='s'><testcase name='a'/><testcase name='b'><failure message='why'/></testcase></testsuite>"

@@ -10,7 +10,7 @@ from podium.plan.policy import Policy
 from podium.protocols import Work
 from podium.session import Session
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")]
 
 
 def suite(name, line, **more):

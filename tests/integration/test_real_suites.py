@@ -17,19 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALL = os.environ.get("PODIUM_REAL_SUITES") == "all"
 
 
-def another_python_does_it() -> bool:
-    """Whether these tests are for the Python of `.venv`, and this is another version."""
-    settings = ROOT / ".venv" / "pyvenv.cfg"
-    if not settings.exists():
-        return False
-    pairs = dict(line.split(" = ", 1) for line in settings.read_text().splitlines() if " = " in line)
-    return pairs.get("version", "").split(".")[:2] != [str(part) for part in sys.version_info[:2]]
-
-
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(another_python_does_it(), reason="done once, on the Python of .venv"),
-]
+pytestmark = pytest.mark.once
 
 
 @pytest.fixture(scope="module")
