@@ -141,11 +141,13 @@ class HostPlugin:
         gc.freeze()
         gc.unfreeze()
         gc.enable()
-        try:
-            return self._run(session, plan.get("run"), reason)
-        finally:  # pytest looks for garbage several times at its end, and everything there is now would be looked at
-            gc.collect()
-            gc.freeze()
+        return self._run(session, plan.get("run"), reason)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Spare pytest to look at everything there is when it looks for garbage, five times, at its very end."""
+        gc.collect()
+        gc.freeze()
 
     def end(self, code: int) -> dict[str, Any]:
         """Return what is told at the very end."""
