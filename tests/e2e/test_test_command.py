@@ -8,6 +8,8 @@ import time
 import psutil
 import pytest
 
+pytestmark = pytest.mark.once
+
 PASSING = "def test_one():\n    assert True\n"
 FAILING = "def test_two():\n    assert 1 == 2, 'as written'\n"
 FLAKY = """\
@@ -30,8 +32,6 @@ def test_it():
 """
 HANGING = """\
 import pathlib, time
-
-pytestmark = pytest.mark.once
 
 def note(name):
     with open(name, "a") as file:

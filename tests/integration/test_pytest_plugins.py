@@ -179,4 +179,4 @@ def test_output_that_is_not_captured_goes_to_standard_output(tmp_path):
         def test_it(n): print(f"<{n}>")
         """
     ran = run(tmp_path, {"test_it.py": text}, args=("-s",))
-    assert {f"<{number}>" for number in range(20)} <= set(ran.stdout.split())
+    assert all(f"<{number}>" in ran.stdout for number in range(20))  # what two workers print may be mixed

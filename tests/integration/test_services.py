@@ -140,7 +140,7 @@ def test_three_services_at_once_have_ports_and_folders_of_their_own(place):  # n
 def test_without_health_a_service_is_ready_once_it_has_lasted_a_moment():
     async def body(bench):
         bench.start(1, **python(WAITS))
-        assert await bench.ready(1) == {"kind": "process"}
+        assert await bench.ready(1) == {"kind": "process", "ports": {}, "env": {}}
         return await bench.stop(1)
 
     assert with_services(body).outcome == "passed"
