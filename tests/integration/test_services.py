@@ -461,7 +461,7 @@ def test_what_should_be_running_already_is_waited_for():
             server.listen()
             return await bench.ready(1)
 
-        assert with_services(body) == {"kind": "running"}
+        assert with_services(body) == {"kind": "running", "ports": {}, "env": {}}
 
 
 def test_a_health_check_that_does_not_come_back_is_given_up(monkeypatch):
