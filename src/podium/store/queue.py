@@ -92,7 +92,8 @@ def finished(connection: sqlite3.Connection, limit: int, *, category: str | None
     """
     where = (
         f"outcome IS NOT NULL AND finished_us >= ? AND {_IS_TASK} "
-        f"AND (?2 IS NULL OR coalesce(json_extract(options, '$.{OPTION}.category'), '') = ?2) "
+        f"AND coalesce(json_extract(options, '$.{OPTION}.category'), '') = coalesce(?, "
+        f"json_extract(options, '$.{OPTION}.category'), '') "
         "ORDER BY finished_us DESC, id DESC LIMIT ?"
     )
     return _rows(connection, where, (since_us, category, limit))
