@@ -63,6 +63,16 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     begun_us: int = 0
     passed_tests: frozenset[str] = frozenset()
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Environment by which a program knows what it is started for."""
+        return {
+            "PODIUM_IDEMPOTENCY_KEY": self.idempotency_key,
+            "PODIUM_RUN": self.run,
+            "PODIUM_STEP": self.step,
+            "PODIUM_ATTEMPT": str(self.number),
+        }
+
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
     """The attempt is over, and everything it started is confirmed dead.

@@ -48,7 +48,7 @@ class FullRun:
             if step.work.kind == "pytest"
         }
         self._seen = snapshot(folder)
-        self._impact: Impact | None = impact_since(folder)
+        self._impact: Impact | None = impact_since(folder, now=self._seen)
         self._records: dict[str, dict[str, TestRecord]] = {}
         if self._impact is not None and not self._impact.everything:
             origins = {origin for origin, _ in self._suites.values()}

@@ -32,12 +32,13 @@ _WHOLE = 16 << 20
 _GIT_TIMEOUT = 60.0
 
 
-def impact_since(project: Path, since: str = "") -> Impact | None:
+def impact_since(project: Path, since: str = "", now: Mapping[str, str] | None = None) -> Impact | None:
     """Find out what may be affected by what changed.
 
     Args:
         project: The project's folder.
         since: A revision of git; empty: what the last full run saw.
+        now: What the files hold, if somebody has looked already; see `snapshot`.
 
     Returns:
         None if there is nothing to compare with: no full run is remembered.
@@ -48,7 +49,7 @@ def impact_since(project: Path, since: str = "") -> Impact | None:
     before = None if since else remembered(project)
     if not since and before is None:
         return None
-    now = snapshot(project)
+    now = snapshot(project) if now is None else now
     changed = _changed_since_revision(project, since) if before is None else differing(before, now)
     key = content_digest(msgspec.json.encode((str(project), sorted(changed), now)))
     with _LOCK:  # suites that begin together wait for one answer

@@ -201,15 +201,9 @@ class CommandExecutor:
     def _spawn(self, command: Command, attempt: Attempt, cwd: str | None) -> ProcessGroup:
         if self._closing:
             raise ValueError("the executor is closed")
-        about = {
-            "PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key,
-            "PODIUM_RUN": attempt.run,
-            "PODIUM_STEP": attempt.step,
-            "PODIUM_ATTEMPT": str(attempt.number),
-        }
         return ProcessGroup(
             command.arguments(),
-            env=command.env | about,
+            env=command.env | attempt.variables,
             cwd=cwd,
             owner=self._owner,
             pipes=True,

@@ -11,14 +11,13 @@ import asyncio
 import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from podium.events import Failure
 from podium.executors.command import CommandExecutor
-from podium.executors.judging import is_critical, judge, with_quarantine
+from podium.executors.judging import is_critical, judge, today, with_quarantine
 from podium.executors.reports.reading import Reading, name_of
 from podium.executors.suite_reports import Evidence, Seen, files_now, read_files, read_printed
 from podium.executors.suite_tries import only_these, passed_before, tried_again, what_it_cannot
@@ -112,7 +111,7 @@ class _Run:
         self._report = report
         self._commands = commands
         self._threads = threads
-        self._today = datetime.now().astimezone().date().isoformat()
+        self._today = today()
         self._watch: ResourceWatch | None = None
         self._exceeded: Failure | None = None
         self._stopping = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 
 import msgspec
@@ -51,27 +51,32 @@ def is_critical(result: TestResult, critical: Iterable[str]) -> bool:
     return any(word in result.markers or word in result.id for word in critical)
 
 
-def is_quarantined(test: str, quarantine: Collection[Quarantined], today: str) -> bool:
+def today() -> str:
+    """Return the date people have, `YYYY-MM-DD`."""
+    return datetime.now().astimezone().date().isoformat()
+
+
+def is_quarantined(test: str, quarantine: Collection[Quarantined], day: str) -> bool:
     """Return whether a test is in quarantine.
 
     Args:
         test: Its id.
         quarantine: Patterns with their last days.
-        today: The date, `YYYY-MM-DD`.
+        day: The date, `YYYY-MM-DD`.
     """
-    return _excused(tuple(quarantine), today)(test)
+    return _excused(tuple(quarantine), day)(test)
 
 
-def with_quarantine(result: TestResult, quarantine: Collection[Quarantined], today: str) -> TestResult:
+def with_quarantine(result: TestResult, quarantine: Collection[Quarantined], day: str) -> TestResult:
     """Return a result, marked if it did not pass and is known not to."""
-    if quarantine and result.outcome in BAD and is_quarantined(result.id, quarantine, today):
+    if quarantine and result.outcome in BAD and is_quarantined(result.id, quarantine, day):
         return msgspec.structs.replace(result, quarantined=True)
     return result
 
 
 @lru_cache(maxsize=64)
-def _excused(quarantine: tuple[Quarantined, ...], today: str) -> Callable[[str], bool]:
-    return excuses(active(quarantine, date.fromisoformat(today)))
+def _excused(quarantine: tuple[Quarantined, ...], day: str) -> Callable[[str], bool]:
+    return excuses(active(quarantine, date.fromisoformat(day)))
 
 
 def _too_many(counts: TestCounts, flaky: int, rate: float, criteria: Criteria) -> str:

@@ -109,16 +109,10 @@ class PytestRun:
             OSError: It cannot be started.
         """
         attempt = self._attempt
-        about = {
-            "PODIUM_IDEMPOTENCY_KEY": attempt.idempotency_key,
-            "PODIUM_RUN": attempt.run,
-            "PODIUM_STEP": attempt.step,
-            "PODIUM_ATTEMPT": str(attempt.number),
-        }
         self._python = python
         self._group = ProcessGroup(
             (python, str(_HOST), str(fd)),
-            env=self._suite.variables | about | self._watch.env,
+            env=self._suite.variables | attempt.variables | self._watch.env,
             cwd=str(self._project / self._suite.cwd),
             pass_fds=(fd,),
             owner=owner,

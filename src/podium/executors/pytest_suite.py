@@ -11,12 +11,12 @@ import os
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from podium.events import Failure
+from podium.executors import judging
 from podium.executors.pytest_python import python_of
 from podium.executors.pytest_run import PytestRun, why_no_such_suite
 from podium.plan.suites import PytestSuite
@@ -43,7 +43,7 @@ class PytestExecutor:
         self._owner = owner
         self._project = Path(cwd or ".").absolute()
         self._history = history
-        self._today = today or _today
+        self._today = today or judging.today
         self._running: dict[int, PytestRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._threads = ThreadPoolExecutor(4, "pytest")
@@ -114,7 +114,3 @@ class PytestExecutor:
 
 def _environment(suite: PytestSuite) -> dict[str, str]:
     return {**os.environ, **suite.variables}
-
-
-def _today() -> str:
-    return datetime.now().astimezone().date().isoformat()

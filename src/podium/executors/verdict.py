@@ -33,8 +33,7 @@ def judge_layer(payload: Any) -> Finished:
         return Finished("errored", failure=Failure("BadPayload", str(error)))
     total = TestCounts()
     for counts in found.values():
-        for field in () if counts is None else counts.__struct_fields__:
-            setattr(total, field, getattr(total, field) + getattr(counts, field))
+        total += counts or TestCounts()
     notes = tuple(_doubts(verdict, found))
     output = msgspec.json.decode(msgspec.json.encode(SuiteOutput(numbers(total), total.total, notes=notes)))
     if not total.total and total.left_out and not notes:
