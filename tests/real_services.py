@@ -3,7 +3,6 @@
 What is absent skips the test by name, or fails it if `PODIUM_REQUIRE_ALL` is set.
 """
 
-import asyncio
 import contextlib
 import functools
 import io
@@ -19,9 +18,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.executor_bench import Bench, conduct
 
 from podium.executors.service import ServiceExecutor
-from podium.protocols import Attempt, Finished, Progressed, Ready, Work
+from podium.protocols import Ready, Work
 
 IMAGE = "podium-test-busybox"
 SHELL_TOOLS = ("sh", "httpd", "sleep", "echo", "cat", "test", "kill", "touch", "true", "false", "mkdir")
@@ -193,54 +193,24 @@ def engine(docker, monkeypatch):
     assert docker.left() == []
 
 
-class Bench:
-    """An executor for services and what it reported."""
+class Services(Bench):
+    """Services under way."""
 
-    def __init__(self, executor):
-        self.executor = executor
-        self.reports = {}
-        self.changed = asyncio.Event()
+    patience = 60
 
     def start(self, token, **payload):
         """Start a service."""
-        self.reports[token] = []
-        attempt = Attempt("run-id", f"service{token}", 1, token, Work("service", payload), f"key:{token}")
-        self.executor.start(attempt, self._report)
-
-    def _report(self, token, report):
-        assert not self.reports[token] or not isinstance(self.reports[token][-1], Finished), "nothing follows the end"
-        self.reports[token].append(report)
-        self.changed.set()
-
-    async def until(self, condition):
-        """Return what the condition says once that is true."""
-        async with asyncio.timeout(60):
-            while not (value := condition()):
-                self.changed.clear()
-                await self.changed.wait()
-            return value
-
-    def _find(self, token, kind):
-        return next((report for report in self.reports[token] if isinstance(report, kind)), None)
+        self.begin(token, Work("service", payload), step="service")
 
     async def ready(self, token):
         """Return the output of a service that is up."""
-        found = await self.until(lambda: self._find(token, Ready) or self._find(token, Finished))
-        assert isinstance(found, Ready), found
-        return found.output
 
-    async def end(self, token):
-        """Return the end of a service."""
-        return await self.until(lambda: self._find(token, Finished))
+        def found():
+            return [report for report in self.reports[token] if isinstance(report, Ready)]
 
-    async def message(self, token, text):
-        """Return the first sign of life with a text in it."""
-
-        def told():
-            lines = [report.message for report in self.reports[token] if isinstance(report, Progressed)]
-            return next((line for line in lines if text in line), None)
-
-        return await self.until(told)
+        await self.until(lambda: found() or self.ends(token))
+        assert found(), self.reports[token]
+        return found()[0].output
 
     async def stop(self, token, *, force=False):
         """Stop a service and return its end."""
@@ -250,15 +220,7 @@ class Bench:
 
 def with_services(body, **options):
     """Return what a coroutine comes to that is given a bench."""
-
-    async def main():
-        executor = ServiceExecutor(**options)
-        try:
-            return await body(Bench(executor))
-        finally:
-            await executor.close()
-
-    return asyncio.run(main())
+    return conduct(body, lambda: Services(ServiceExecutor(**options)))
 
 
 def end_of(payload):

@@ -19,6 +19,7 @@ from podium.engine import Dispatcher, LoopClock
 from podium.engine import RunSummary as EngineSummary
 from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, UsageError
 from podium.events import RunFinished, RunOutcome
+from podium.executors.pytest_ahead import Ahead
 from podium.executors.registry import executors_for, kinds_of, starts_processes
 from podium.model.expressions import Cel
 from podium.plan.graph import Plan
@@ -104,6 +105,7 @@ class Session:
         parent: str | None = None,
         interrupts: Interrupts | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        ahead: Ahead | None = None,
     ) -> RunSummary:
         """Run a plan to its end and return how it ended.
 
@@ -116,6 +118,7 @@ class Session:
             parent: The run this one reruns.
             interrupts: Through which other threads may interrupt the run.
             functions: Functions of this process that steps of kind `local` call, by name.
+            ahead: An interpreter that was started for the first suite of pytest.
 
         Raises:
             NothingSelectedError: The plan has no steps.
@@ -133,6 +136,7 @@ class Session:
             parent=parent,
             interrupts=interrupts,
             functions=functions,
+            ahead=ahead,
         )
 
     def resume(
@@ -311,6 +315,7 @@ class Session:
         parent: str | None = None,
         interrupts: Interrupts | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
+        ahead: Ahead | None = None,
     ) -> RunSummary:
         has_orphans = any(row.engine and not _is_alive(row.engine) for row in self.store.unfinished())
         if has_orphans:
@@ -319,7 +324,7 @@ class Session:
             leftovers.reap()
         _provide_descriptors(plan)
         interrupts = interrupts or Interrupts()
-        label = ownership.label(run)
+        label = ownership.label(run) if ahead is None else ahead.owner
 
         async def conduct() -> EngineSummary:
             executors = executors_for(
@@ -330,6 +335,7 @@ class Session:
                 cwd=_existing_folder(plan.options.get("cwd")),
                 functions=functions,
                 history=self.store,
+                ahead=ahead,
             )
             dispatcher = Dispatcher(
                 run,

@@ -58,13 +58,14 @@ class TestResult(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class TestCounts(msgspec.Struct, omit_defaults=True):
-    """How many tests came to what. Every test is counted under its outcome; the last three count some again.
+    """How many tests came to what. Every test that ended is counted under its outcome; the last four are apart.
 
     Attributes:
         passed: And so on for every outcome.
         flaky: Of those that passed, how many failed first.
         quarantined: Of those that did not pass, how many are in quarantine.
         left_out: Tests that were found and not run: not selected, or no time was left.
+        not_run: Of those, how many were to be run and did not end before their suite did.
     """
 
     __test__ = False
@@ -79,6 +80,7 @@ class TestCounts(msgspec.Struct, omit_defaults=True):
     flaky: int = 0
     quarantined: int = 0
     left_out: int = 0
+    not_run: int = 0
 
     def add(self, results: Iterable[TestResult]) -> None:
         """Count results, too."""

@@ -107,6 +107,24 @@ class Podium:
         return self("list", "--format", "json").json
 
 
+class Begun:
+    """A run in the background."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def end(self, code):
+        """Return the JSON it printed; `None` leaves open which exit code it ends with."""
+        output, errors = self.process.communicate(timeout=30)
+        assert code in (None, self.process.returncode), (self.process.returncode, output, errors)
+        assert "Traceback" not in output + errors
+        return json.loads(output)
+
+    def kill(self):
+        self.process.kill()
+        self.process.communicate(timeout=30)
+
+
 @pytest.fixture(scope="session")
 def podium_in():
     """Return a function that gives the command in a folder."""
@@ -116,6 +134,20 @@ def podium_in():
 @pytest.fixture
 def podium(tmp_path):
     return Podium(tmp_path)
+
+
+@pytest.fixture
+def begin(podium):
+    """Return a function that begins a run in the background; what is left of it at the end is killed."""
+    begun = []
+
+    def start(*arguments, **environment):
+        begun.append(Begun(podium.start(*arguments, "--format", "json", **environment)))
+        return begun[-1]
+
+    yield start
+    for run in begun:
+        run.kill()
 
 
 @pytest.fixture

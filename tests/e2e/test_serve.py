@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psutil
 import pytest
+from tests.e2e.workflow_runs import lines, until
+from tests.processes import gone
 
 WAITS = """\
 kind: workflow
@@ -52,25 +54,6 @@ def guarded(count):
         'grep -qsx "$PODIUM_IDEMPOTENCY_KEY" log || echo "$PODIUM_IDEMPOTENCY_KEY" >> log\'}}\n'
     )
     return GUARDED + "".join(step.format(n) for n in range(count))
-
-
-def until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.02)
-
-
-def lines(podium, name="log"):
-    path = podium.folder / name
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def is_dead(pid):
-    try:
-        return psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 class Server:
@@ -233,7 +216,7 @@ def test_a_run_that_is_cancelled_is_undone_unless_told_otherwise_or_killed(share
         shared.post(f"/runs/{run}/cancel", body)
         shared.comes_to(run, state)
         assert lines(folder, f"log{number}") == log
-        assert all(is_dead(pid) for pid in lines(folder, f"pids{number}"))
+        assert all(gone(pid) for pid in lines(folder, f"pids{number}"))
 
 
 @pytest.mark.parametrize(
@@ -460,7 +443,7 @@ def test_a_server_does_not_wait_longer_than_its_patience_for_steps(serving, podi
     server.stop(signal.SIGINT)
     assert time.monotonic() - began < 5
     assert nothing_left(server.process.pid)
-    assert all(is_dead(pid) for pid in lines(podium, "pids"))
+    assert all(gone(pid) for pid in lines(podium, "pids"))
     server = serving()
     until(lambda: len(lines(podium, "pids")) == 2)
     server.post(f"/runs/{run}/cancel")

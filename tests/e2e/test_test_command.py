@@ -298,6 +298,35 @@ services:
     assert "was not up within 1 s" in ended.output
 
 
+def test_a_layer_without_its_language_model_is_no_pass_and_the_others_run(project):
+    needy = "{mode: real, fallback_to_mock: false, keys: [NO_SUCH_KEY]}"
+    text = LAYERS.format(fail_fast="category") + f"  asks: {{llm: {needy}, categories: [{{name: c, shell: exit 3}}]}}\n"
+    write(project, "layers.yaml", text)
+    ended = project("test", "--format", "json", code=1)
+    states = outcomes(ended)
+    assert states.pop("asks/c") == states.pop("asks") == "errored"
+    assert set(states.values()) == {"passed"}
+    assert "`asks/c` needs a real language model, and none of NO_SUCH_KEY is set" in project("show").output
+    assert "error[P237]" in project("test", "--layers", "asks", code=2).errors
+
+
+def test_a_category_of_no_layer_is_listed_and_run_by_its_name(podium):
+    write(podium, "tests/unit/test_unit.py", PASSING)
+    write(podium, "tests/loose/test_loose.py", PASSING)
+    layers = "metadata: {}\nlayers: {fast: {max_duration_minutes: 2, categories: [{name: unit}]}}\n"
+    write(podium, "config/test_layers.yaml", layers)
+    write(podium, "config/categories.yaml", "categories: {unit: {}, loose: {}}\n")
+    listed = podium("test", "--list-categories").output.splitlines()
+    assert [line.split()[:2] for line in listed if line.startswith(("unit", "loose"))] == [
+        ["unit", "fast"],
+        ["loose", "-"],
+    ]
+    assert list(podium("test", "--show-layers", "--format", "json").json) == ["fast"]
+    assert set(outcomes(podium("test", "--format", "json"))) == {"fast/unit", "fast"}
+    alone = podium("test", "--category", "loose", "--format", "json")
+    assert outcomes(alone) == {"categories/loose": "passed", "categories": "passed"}
+
+
 def test_fast_fail_runs_no_further_test(podium):
     write(podium, "tests/test_bad.py", "import time\n\ndef test_a():\n    assert 0\n\ndef test_b():\n    assert 0\n")
     assert podium("test", "-x", "--format", "json", code=1).json["tests"]["failed"] == 1

@@ -68,8 +68,8 @@ def test_show_lists_the_tests_that_did_not_pass_and_counts_the_others(podium, ru
     lines = podium("show", "--tests").output.splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["failed", "flaky", "failed"]
     assert lines[1].split()[-3:] == ["unit", "b", "why"]
-    assert "(quarantined)" in lines[3]
-    assert lines[-1] == "5 tests: 2 passed, 2 failed, 1 skipped, 1 flaky, 1 quarantined"
+    assert "(in quarantine)" in lines[3]
+    assert lines[-1] == "5 tests, 2 passed (1 flaky), 2 failed, 1 skipped, 1 of them in quarantine"
 
 
 def test_show_gives_every_test_as_data(podium, runs):
@@ -85,7 +85,7 @@ def test_show_gives_every_test_as_data(podium, runs):
 
 def test_a_run_without_tests_says_so(podium, runs):
     runs.add({})
-    assert podium("show", "--tests").output == "0 tests: none\n"
+    assert podium("show", "--tests").output == "no tests\n"
 
 
 def test_compare_names_tests_that_are_newly_failing_still_failing_and_fixed(podium, runs):

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.executor_bench import with_workers
 
 from podium.engine import Dispatcher, LoopClock
 from podium.events import AttemptFinished, AttemptLost, RunFinished, StepFinished
@@ -21,7 +22,7 @@ from podium.model.loading import load_scenario
 from podium.plan.campaign import CampaignOptions, plan_campaign
 from podium.plan.graph import Need, Plan, Step
 from podium.plan.policy import Policy
-from podium.protocols import Attempt, Finished, Lost, Progressed, Work
+from podium.protocols import Finished, Lost, Work
 from podium.runtime import ownership
 from podium.runtime.guard import Guard
 from podium.session import Session
@@ -41,43 +42,8 @@ TARGETS = {
 } | {"slow": "slow_to_import:run"}  # fmt: skip
 
 
-class Bench:
-    """A pool and what its workers reported."""
-
-    def __init__(self, pool):
-        self.pool = pool
-        self.reports = {}
-        self.changed = asyncio.Event()
-
-    def start(self, token, kind, payload=None):
-        attempt = Attempt("run", f"step{token}", 1, token, Work(kind, payload), f"run:step{token}")
-        self.reports[token] = []
-        self.pool.start(attempt, self._report)
-
-    def _report(self, token, report):
-        self.reports[token].append(report)
-        self.changed.set()
-
-    async def until(self, condition):
-        async with asyncio.timeout(15):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
-
-    async def end(self, token):
-        await self.until(lambda: self.reports[token] and not isinstance(self.reports[token][-1], Progressed))
-        return self.reports[token][-1]
-
-
 def with_pool(body, *, import_from=(), **options):
-    async def main():
-        pool = WorkerPool(TARGETS, import_from=[str(ROOT), *import_from], **options)
-        try:
-            return await body(Bench(pool))
-        finally:
-            await pool.close()
-
-    return asyncio.run(main())
+    return with_workers(body, TARGETS, import_from=[str(ROOT), *import_from], **options)
 
 
 class Run:
@@ -217,7 +183,7 @@ def test_asked_to_stop_while_its_function_is_imported_a_task_does_not_begin(tmp_
         bench.start(1, "slow")
         await asyncio.to_thread(until_there, tmp_path / "importing")
         asked = time.monotonic()
-        bench.pool.stop(1, force=False)
+        bench.executor.stop(1, force=False)
         assert (await bench.end(1)).outcome == "cancelled"
         assert time.monotonic() - asked < 5
         assert not (tmp_path / "begun").exists()
@@ -229,7 +195,7 @@ def test_a_stop_in_the_middle_of_a_large_message_is_a_clean_end():
     async def body(bench):
         bench.start(1, "reports_much")
         await bench.until(lambda: len(bench.reports[1]) > 1)
-        bench.pool.stop(1, force=False)
+        bench.executor.stop(1, force=False)
         end = await bench.end(1)
         assert isinstance(end, Finished), end
         assert end.outcome == "cancelled"
@@ -261,7 +227,7 @@ def test_the_space_of_what_a_task_printed_is_given_back_after_it():
     async def body(bench):
         bench.start(1, "prints", 3_000_000)
         await bench.end(1)
-        (worker,) = bench.pool._idle
+        (worker,) = bench.executor._idle
         assert os.fstat(worker.group._output.fileno()).st_size == 0
         bench.start(2, "prints", 10)
         await bench.end(2)

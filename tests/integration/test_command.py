@@ -8,56 +8,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.executor_bench import Commands, with_commands
+from tests.processes import gone
 
 from podium.events import Failure
 from podium.executors.command import LARGEST_OUTPUT, LARGEST_STREAM, CommandExecutor
 from podium.protocols import Attempt, Finished, Progressed, Work
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
-
-
-class Bench:
-    """An executor and what it reported."""
-
-    def __init__(self, commands):
-        self.commands = commands
-        self.reports = {}
-        self.changed = asyncio.Event()
-
-    def start(self, token, **payload):
-        attempt = Attempt("run-id", f"step{token}", 3, token, Work("command", payload), f"key:{token}")
-        self.reports[token] = []
-        self.commands.start(attempt, self._report)
-
-    def _report(self, token, report):
-        assert not self.reports[token] or isinstance(self.reports[token][-1], Progressed), "nothing follows the end"
-        self.reports[token].append(report)
-        self.changed.set()
-
-    async def until(self, condition):
-        async with asyncio.timeout(20):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
-
-    async def end(self, token):
-        await self.until(lambda: self.reports[token] and not isinstance(self.reports[token][-1], Progressed))
-        return self.reports[token][-1]
-
-    async def message(self, token):
-        await self.until(lambda: self.reports[token])
-        return self.reports[token][0].message
-
-
-def with_commands(body, **options):
-    async def main():
-        commands = CommandExecutor(**options)
-        try:
-            return await body(Bench(commands))
-        finally:
-            await commands.close()
-
-    return asyncio.run(main())
 
 
 def run(_options=None, **payload):
@@ -70,13 +28,6 @@ def run(_options=None, **payload):
 
 def python(code, **payload):
     return run(argv=[sys.executable, "-c", code], **payload)
-
-
-def gone(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def descriptors():
@@ -316,10 +267,10 @@ def test_asked_to_stop_a_command_is_cancelled():
     async def body(bench):
         bench.start(1, shell="echo $$; sleep 60")
         pid = int(await bench.message(1))
-        bench.commands.stop(1, force=False)
+        bench.executor.stop(1, force=False)
         end = await bench.end(1)
         assert gone(pid)
-        bench.commands.stop(1, force=True)
+        bench.executor.stop(1, force=True)
         return end
 
     end = with_commands(body)
@@ -331,7 +282,7 @@ def test_asked_to_stop_a_command_may_still_pass():
     async def body(bench):
         bench.start(1, shell="trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.02; done")
         await bench.message(1)
-        bench.commands.stop(1, force=False)
+        bench.executor.stop(1, force=False)
         return await bench.end(1)
 
     end = with_commands(body)
@@ -343,10 +294,10 @@ def test_a_command_that_ignores_being_asked_is_killed():
         code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
         bench.start(1, argv=[sys.executable, "-c", code])
         await bench.message(1)
-        bench.commands.stop(1, force=False)
+        bench.executor.stop(1, force=False)
         await asyncio.sleep(0.2)
         assert isinstance(bench.reports[1][-1], Progressed)
-        bench.commands.stop(1, force=True)
+        bench.executor.stop(1, force=True)
         return await bench.end(1)
 
     assert kind(with_commands(body)) == ("cancelled", "Cancelled")
@@ -375,7 +326,7 @@ def test_killing_a_command_kills_what_left_its_session():
     async def body(bench):
         bench.start(1, argv=[sys.executable, "-c", SCATTERS + "\nimport time; time.sleep(600)"])
         pids = [int(pid) for pid in (await bench.message(1)).split()]
-        bench.commands.stop(1, force=True)
+        bench.executor.stop(1, force=True)
         await bench.end(1)
         return [gone(pid) for pid in pids]
 
@@ -414,7 +365,7 @@ def test_closing_the_executor_leaves_no_process_and_reports_nothing():
         bench.start(2, shell="trap '' TERM; echo $$; sleep 600; sleep 600")
         pids.extend((await bench.message(1)).split())
         pids.extend((await bench.message(2)).split())
-        await bench.commands.close()
+        await bench.executor.close()
         bench.start(3, argv=["true"])
         assert kind(await bench.end(3)) == ("errored", "CannotStart")
         return bench.reports
@@ -429,7 +380,7 @@ def test_a_cancelled_loop_leaves_no_process():
     pids = []
 
     async def main():
-        bench = Bench(CommandExecutor())
+        bench = Commands(CommandExecutor())
         bench.start(1, shell="trap '' TERM; echo $$; sleep 600; sleep 600")
         pids.append(int(await bench.message(1)))
 
@@ -451,7 +402,7 @@ def test_after_a_hundred_attempts_there_is_no_zombie_and_no_open_descriptor():
             for token in range(first, first + count):
                 bench.start(token, shell="cat; echo err >&2; exit 1" if token % 2 else "kill -9 $$", stdin="in")
                 if token % 3 == 0:
-                    bench.commands.stop(token, force=token % 2 == 0)
+                    bench.executor.stop(token, force=token % 2 == 0)
                 await bench.end(token)
             bench.start(first + count, argv=["no-such-program"], stdin="in")
 
@@ -467,7 +418,7 @@ def test_after_a_hundred_attempts_there_is_no_zombie_and_no_open_descriptor():
 def test_many_short_commands_take_little_time():
     async def body(bench):
         ends = {token: asyncio.Event() for token in range(200)}
-        bench._report = lambda token, report: ends[token].set() if report == Finished("passed", "") else None
+        bench.take = lambda token, report: ends[token].set() if report == Finished("passed", "") else None
 
         async def some(tokens):
             for token in tokens:
@@ -491,7 +442,7 @@ def test_a_podium_within_a_podium_is_found_with_all_it_started():
     async def body(bench):
         bench.start(1, argv=[sys.executable, "-c", code])
         pid = int(await bench.message(1))
-        bench.commands.stop(1, force=True)
+        bench.executor.stop(1, force=True)
         await bench.end(1)
         return gone(pid)
 

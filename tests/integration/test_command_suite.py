@@ -92,7 +92,7 @@ def test_only_what_was_written_is_read_and_all_of_it(tmp_path):
         (
             {"shell": "echo hello"},
             "BadReport",
-            "of no known format; is `report_path` missing?",
+            "the report is of no known format",
         ),
         ({"shell": "echo '1 passed in 0.1s' >&2", "report": "tap"}, "NoReport", "the command printed nothing"),
         ({"shell": "echo 1..0", "report": "tap"}, "NoTests", "no tests were run"),

@@ -245,7 +245,27 @@ def test_a_suite_that_is_stopped_tears_its_fixtures_down(tmp_path, fork):
     assert (tmp_path / f"torn-down-{pid}").exists()
     assert gone(pid)
     assert ran.outcomes == {"test_first": "passed"}
-    assert ran.counts["passed"] == 1
+    assert ran.counts == {"passed": 1, "left_out": 2, "not_run": 2}
+    assert ran.notes.endswith("`test_it.py::test_long` was broken off\n2 of 3 tests not run")
+
+
+def test_a_suite_that_is_stopped_before_its_tests_are_known_says_so(tmp_path):
+    text = """
+        import pathlib, time
+        (pathlib.Path(__file__).parent / "collecting").touch()
+        time.sleep(1000)
+        """
+    write(tmp_path, {"test_it.py": text})
+
+    async def body(bench):
+        bench.start(workers=1)
+        while not (tmp_path / "collecting").exists():
+            await until_next_look()
+        bench.executor.stop(1, force=False)
+        return await bench.finish()
+
+    ran = with_bench(tmp_path, body)
+    assert (ran.counts, ran.notes) == ({}, "how many tests were not run is not known")
 
 
 async def until_next_look():

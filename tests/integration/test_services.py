@@ -15,8 +15,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.processes import gone
 from tests.real_services import (
-    Bench,
+    Services,
     alive,
     end_of,
     left_in,
@@ -48,13 +49,6 @@ WEB = {
     "health": {"http": "http://127.0.0.1:${port}/"},
 }
 WAITS = "import time; time.sleep(600)"
-
-
-def gone(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def content(path):
@@ -285,7 +279,7 @@ def test_daemons_a_service_leaves_are_dead_with_it_even_without_their_label():
         bench.start(1, **python(SCATTERS, health=ready, exports={"PIDS": "${folder}/pids"}))
         pids = content((await bench.ready(1))["env"]["PIDS"]).split()
         assert (await bench.stop(1)).outcome == "passed"
-        return [gone(int(pid)) for pid in pids]
+        return [gone(pid) for pid in pids]
 
     assert with_services(body) == [True, True, True]
 
@@ -382,7 +376,7 @@ def test_a_service_that_needs_more_memory_than_it_may_use_dies():
         (
             {"argv": ["echo", "${nope}"], "ports": {"a": 0}},
             "E534",
-            "unknown placeholder `${nope}` in `argv` of service `s`; there are: `${port}`, `${port.a}`, `${folder}`",
+            "unknown placeholder `${nope}` in `command` of service `s`; there are: `${port}`, `${port.a}`, `${folder}`",
         ),
         ({"argv": ["sleep", "9"], "exports": {"A": "${port}"}}, "E534", "there are: `${folder}`"),
         ({"exports": {"A": "${folder}"}}, "E534", "there are: none"),
@@ -492,7 +486,7 @@ def test_closing_the_executor_leaves_nothing_and_reports_nothing(place):  # noqa
 
 def test_a_cancelled_loop_leaves_nothing(place):  # noqa: F811
     async def main():
-        bench = Bench(ServiceExecutor())
+        bench = Services(ServiceExecutor())
         bench.start(1, **python(f"{WAITS} # {place}"))
         bench.start(2, **python(f"{WAITS} # {place}", health={"command": ["false"]}))
         await bench.ready(1)

@@ -107,6 +107,30 @@ def test_a_service_that_dies_takes_the_steps_that_need_it_with_it(store, place):
     assert (alive("622"), left_in(place)) == ([], [])
 
 
+HOLDS = """
+import pathlib, time
+def test_first(): pass
+def test_held():
+    pathlib.Path("started").touch()
+    time.sleep(1000)
+def test_never(): pass
+"""
+
+
+def test_a_suite_whose_service_dies_says_what_was_broken_off_and_how_much_was_not_run(store, place):  # noqa: F811
+    (store.parent / "test_it.py").write_text(HOLDS, encoding="utf-8")
+    waits = f"until [ -e {store.parent}/started ]; do sleep 0.05; done; exit 3"
+    dies = WEB | {"argv": ["sh", "-c", waits], "health": {"command": ["true"]}}
+    payload = {"cwd": str(store.parent), "python": sys.executable, "args": ["-p", "no:cacheprovider"]}
+    suite = Step("suite", Work("pytest", payload), needs=(Need("web"),), policy=Policy(grace=60))
+    _, events = conducted(store, service(dies), suite)
+    ended = finished(events, "suite")
+    assert (ended.outcome, ended.failure.type) == ("errored", "ServiceDied")
+    assert ended.output["counts"] == {"passed": 1, "left_out": 2, "not_run": 2}
+    assert ended.output["notes"] == ["`test_it.py::test_held` was broken off", "2 of 3 tests not run"]
+    assert left_in(place) == []
+
+
 RUN = """
 import pathlib, sys
 from tests.integration.test_services_in_runs import conducted, postgres_service, service, uses

@@ -1,18 +1,16 @@
 """Real worker processes: what they report, and that nothing of them is left."""
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
+from tests.executor_bench import with_workers
+from tests.processes import gone, until_gone
 
-from podium.executors.workers import WorkerPool
-from podium.protocols import Attempt, Finished, Lost, Progressed, Work
+from podium.protocols import Finished, Lost, Progressed
 from podium.runtime import ownership
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
@@ -26,54 +24,8 @@ TARGETS = {
 }  # fmt: skip
 
 
-class Bench:
-    """A pool and what its workers reported."""
-
-    def __init__(self, pool):
-        self.pool = pool
-        self.reports = {}
-        self.changed = asyncio.Event()
-
-    def start(self, token, kind, payload=None):
-        attempt = Attempt("run", f"step{token}", 1, token, Work(kind, payload), f"run:step{token}")
-        self.reports[token] = []
-        self.pool.start(attempt, self._report)
-
-    def _report(self, token, report):
-        self.reports[token].append(report)
-        self.changed.set()
-
-    async def until(self, condition):
-        async with asyncio.timeout(20):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
-
-    async def end(self, token):
-        await self.until(lambda: self.reports[token] and not isinstance(self.reports[token][-1], Progressed))
-        return self.reports[token][-1]
-
-    async def message(self, token):
-        await self.until(lambda: self.reports[token])
-        return self.reports[token][0].message
-
-
 def with_pool(body, **options):
-    async def main():
-        pool = WorkerPool(TARGETS, import_from=[str(Path.cwd())], **options)
-        try:
-            return await body(Bench(pool))
-        finally:
-            await pool.close()
-
-    return asyncio.run(main())
-
-
-def gone(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    return with_workers(body, TARGETS, import_from=[str(Path.cwd())], **options)
 
 
 def test_a_task_reports_progress_output_and_artifacts():
@@ -102,7 +54,7 @@ def test_a_worker_is_used_again_and_two_attempts_run_in_two_processes():
 def test_the_idempotency_key_is_in_the_tasks_environment():
     async def body(bench):
         bench.start(1, "environment")
-        assert (await bench.end(1)).output == "run:step1"
+        assert (await bench.end(1)).output == "key:1"
 
     with_pool(body)
 
@@ -157,7 +109,7 @@ def test_asked_to_stop_a_task_ends_as_cancelled_and_its_worker_is_gone_before_it
     async def body(bench):
         bench.start(1, "hangs")
         pid = int(await bench.message(1))
-        bench.pool.stop(1, force=False)
+        bench.executor.stop(1, force=False)
         assert (await bench.end(1)).outcome == "cancelled"
         assert gone(pid)
 
@@ -168,8 +120,8 @@ def test_a_task_that_ignores_being_asked_is_killed():
     async def body(bench):
         bench.start(1, "hangs_deaf")
         pid = int(await bench.message(1))
-        bench.pool.stop(1, force=False)
-        bench.pool.stop(1, force=True)
+        bench.executor.stop(1, force=False)
+        bench.executor.stop(1, force=True)
         assert isinstance(await bench.end(1), Lost)
         assert gone(pid)
 
@@ -180,7 +132,7 @@ def test_killing_an_attempt_kills_its_descendants_also_those_that_left_the_sessi
     async def body(bench):
         bench.start(1, "leaves_children")
         pids = [int(pid) for pid in (await bench.message(1)).split()]
-        bench.pool.stop(1, force=True)
+        bench.executor.stop(1, force=True)
         await bench.end(1)
         assert [gone(pid) for pid in pids] == [True, True, True]
 
@@ -217,13 +169,6 @@ class NoGuard:
 guard = Guard(ownership.label('run')) if sys.argv[1] == "guarded" else NoGuard()
 asyncio.run(main())
 """
-
-
-def until_gone(*pids):
-    deadline = time.monotonic() + 10
-    while not all(gone(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return [gone(pid) for pid in pids]
 
 
 def killed_owner(mode):

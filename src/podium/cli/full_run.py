@@ -18,14 +18,14 @@ _NARROWING = ("paths", "pattern", "only_changed", "since", "budget", "resume_fro
 
 
 def is_full(document: LayersDocument, plan: Plan, asked: Mapping[str, Any]) -> bool:
-    """Return whether a plan runs every test of every layer that is not in the background."""
+    """Return whether a plan runs every test of every layer that is neither in the background nor only on request."""
     if any(asked[name] for name in _NARROWING):
         return False
     there = {step.name for step in plan.steps}
     return all(
         f"{name}/{category.name}" in there
         for name, layer in document.layers.items()
-        if not layer.background
+        if not layer.background and not layer.on_request
         for category in layer.categories
     )
 

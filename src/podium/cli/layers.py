@@ -12,6 +12,7 @@ import msgspec
 from podium.cli.output import print_json, print_table, say
 from podium.cli.words import numbered
 from podium.errors import NothingSelectedError, UsageError
+from podium.model.layers import LayerDocument
 from podium.model.layers_loading import DOCUMENTED_NAMES, LoadedLayers, load_layers, load_layers_text
 from podium.plan.graph import Plan, Step
 from podium.plan.layer_selection import LayerSelection
@@ -198,7 +199,13 @@ def print_layer_list(project: Project, format_: str) -> None:
     """Print the layers there are, with their categories."""
     document = project.loaded.document
     if format_ != "text":
-        print_json({name: layer.model_dump(exclude_defaults=True) for name, layer in document.layers.items()})
+        print_json(
+            {
+                name: layer.model_dump(exclude_defaults=True)
+                for name, layer in document.layers.items()
+                if not _lists_the_rest(project, layer)
+            }
+        )
         return
     rows = [
         (
@@ -210,18 +217,26 @@ def print_layer_list(project: Project, format_: str) -> None:
             ", ".join(category.name for category in layer.categories),
         )
         for name, layer in document.layers.items()
+        if not _lists_the_rest(project, layer)
     ]
     click.echo(f"layers from {project.source}")
     print_table(("LAYER", "BUDGET ", "MODE", "BACKGROUND", "NEEDS", "CATEGORIES"), rows)
 
 
+def _lists_the_rest(project: Project, layer: LayerDocument) -> bool:
+    """Return whether a layer stands for the categories that no layer of documented files lists."""
+    return project.loaded.documented and layer.on_request
+
+
 def print_category_list(project: Project, format_: str) -> None:
-    """Print the categories there are, by layer."""
+    """Print the categories there are, by layer; those of no layer have none."""
     document = project.loaded.document
     if format_ != "text":
         print_json(
             {
-                name: [category.model_dump(exclude_defaults=True) for category in layer.categories]
+                "" if _lists_the_rest(project, layer) else name: [
+                    category.model_dump(exclude_defaults=True) for category in layer.categories
+                ]
                 for name, layer in document.layers.items()
             }
         )
@@ -230,7 +245,7 @@ def print_category_list(project: Project, format_: str) -> None:
     rows = [
         (
             category.name,
-            layer_name,
+            None if _lists_the_rest(project, layer) else layer_name,
             category.priority,
             how_long(category.timeout / 1e9) if category.timeout else None,
             ", ".join(category.needs),

@@ -21,6 +21,9 @@ FAIL_FAST_MODES = (
     "dependency_aware",
 )
 
+FORMATS = {"json": "jsonl", "simple": "lines", "rich": "board", "silent": "silent"}
+"""How a run may be shown while it goes on to what standard output gets, see `podium.cli.output.sinks_for`."""
+
 REFUSED = {
     "--window-size": "there are no windows: every finished test is in the journal, so a run goes on where it ended; "
     "`--budget` limits the time",

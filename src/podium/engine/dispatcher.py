@@ -202,7 +202,8 @@ class Dispatcher:
             records: The whole journal of the run.
             messages: What the run was told; what it has taken in already changes nothing.
         """
-        self._recorder.replay(records)
+        self._recorder.replay(self._groups.reading(records))
+        self._groups.resumed(self._clock.monotonic())
         self._last_delivered = max(self._last_delivered, self._state.last_message)
         for message in messages:
             self.deliver(message)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from podium.engine.pace import Pace
 from podium.engine.scheduler import Scheduler
 from podium.engine.state import RunState, StepState
 from podium.engine.steps import Steps
 from podium.engine.timers import Timers
 from podium.engine.under_way import UnderWay
-from podium.events import Outcome
+from podium.events import AttemptStarted, Outcome, RunResumed
+from podium.protocols import Record
 
 
 class Groups:
@@ -32,6 +35,32 @@ class Groups:
         self._timers = timers
         self._paces = {name: Pace(group) for name, group in state.plan.groups.items()}
         self._begun: set[str] = set()
+        self._used: dict[str, float] = {}
+
+    def reading(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Yield the journal of a run that is taken up again, and note how much of its time each group has used.
+
+        Only the time counts in which a process worked on the run: up to the last thing each of them wrote down.
+
+        Args:
+            records: The whole journal; each record is to be applied to the state before the next one is asked for.
+        """
+        lived_us, last_us = 0, None
+        begun_at: dict[str, int] = {}
+        for record in records:
+            yield record
+            event = record.event
+            if last_us is not None and not isinstance(event, RunResumed):
+                lived_us += max(0, event.at_us - last_us)  # whatever the clock was set to
+            last_us = event.at_us
+            if isinstance(event, AttemptStarted):
+                begun_at.setdefault(self._state.steps[event.step].step.group, lived_us)
+        self._used = {group: (lived_us - moment) / 1e6 for group, moment in begun_at.items() if group}
+
+    def resumed(self, now: float) -> None:
+        """Let groups that had begun go on with the rest of their time [s on the monotonic scale]."""
+        for group, used in self._used.items():
+            self._watch_budget(group, now, used)
 
     def started(self, group: str, now: float) -> None:
         """Take in that a step of a group starts [s on the monotonic scale]."""
@@ -39,10 +68,8 @@ class Groups:
         if allowed is not None:
             self._scheduler.pause(group)
             self._timers.at(allowed, lambda: self._scheduler.resume(group))
-        budget = self._state.plan.groups[group].budget
-        if budget is not None and group not in self._begun:
-            self._timers.at(now + budget, lambda: self._budget_is_used_up(group, budget))
-        self._begun.add(group)
+        if group not in self._begun:
+            self._watch_budget(group, now)
 
     def take_setbacks(self) -> None:
         """End the other steps of groups in which one did not pass, as their group says."""
@@ -61,6 +88,12 @@ class Groups:
             for running in self._under_way:
                 if running.state.step.group == setback.step.group:
                     self._under_way.stop(running, "fail_fast", why)
+
+    def _watch_budget(self, group: str, now: float, used: float = 0.0) -> None:
+        self._begun.add(group)
+        budget = self._state.plan.groups[group].budget
+        if budget is not None:
+            self._timers.at(now + max(0.0, budget - used), lambda: self._budget_is_used_up(group, budget))
 
     def _budget_is_used_up(self, group: str, budget: float) -> None:
         why = f"the {budget:g} s of `{group}` are used up"

@@ -63,6 +63,37 @@ _LOCK = Lock()
 _ANSWERS: dict[str, Impact] = {}
 
 
+class Impacts:
+    """What may be affected by what changed, looked up once for all suites of a run.
+
+    Args:
+        project: The project's folder.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._lock = Lock()
+        self._run = ""
+        self._found: dict[str, Impact | None] = {}
+
+    def since(self, run: str, revision: str = "") -> Impact | None:
+        """Return what `impact_since` found for a run; other suites that ask meanwhile wait for the same answer.
+
+        Args:
+            run: Whose suites ask; a new run looks anew.
+            revision: A revision of git; empty: what the last full run saw.
+
+        Raises:
+            UsageError: As `impact_since`.
+        """
+        with self._lock:
+            if run != self._run:
+                self._run, self._found = run, {}
+            if revision not in self._found:
+                self._found[revision] = impact_since(self._project, revision)
+            return self._found[revision]
+
+
 def changed_files(project: Path, since: str = "") -> list[str] | None:
     """Return the files that changed, came or went, sorted; none if there is nothing to compare with.
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 
 from podium.events import Failure
+from podium.executors.attending import Attending
 from podium.executors.streams import LARGEST_STREAM, Stream, left_behind, noticing_exit, text_of
 from podium.protocols import Attempt, Finished, Progressed, ReportTo
 from podium.runtime.process_group import ProcessGroup, describe_exit
@@ -74,24 +75,54 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 
 class _Run:
-    """One attempt under way."""
+    """One attempt under way.
 
-    def __init__(self, command: Command, attempt: Attempt, group: ProcessGroup) -> None:
+    Args:
+        command: What is run.
+        group: Its processes.
+        threads: Where it is waited until they are dead.
+        tell: Called with the last line written, as a sign of life.
+    """
+
+    def __init__(
+        self, command: Command, group: ProcessGroup, threads: ThreadPoolExecutor, tell: Callable[[str], None]
+    ) -> None:
         assert group.stdout is not None
         assert group.stderr is not None
         self.command = command
-        self.token = attempt.token
         self.group = group
         self.stdout = Stream(group.stdout, [])
         self.stderr = Stream(group.stderr, [re.compile(pattern) for pattern in command.stop_on])
         self.exited = asyncio.Event()
         self.stopping = False
+        self._threads = threads
+        self._tell = tell
 
     def streams(self) -> tuple[Stream, Stream]:
         """Return standard output and standard error."""
         return self.stdout, self.stderr
 
-    def conclude(self) -> Finished:
+    def stop(self, *, force: bool) -> None:
+        """Ask the program to end, or kill its process group."""
+        if self.exited.is_set():
+            return
+        self.stopping = True
+        if force:
+            self.group.strike()
+        else:
+            self.group.terminate()
+
+    async def carry_out(self) -> Finished:
+        """Stay with the program until it has ended, and return what that came to."""
+        try:
+            with _feeding(self), _reading(self, _Reporter(self._tell)), noticing_exit(self.group, self.exited):
+                await self.exited.wait()
+        finally:
+            self.exited.set()
+            finished = await asyncio.get_running_loop().run_in_executor(self._threads, self._conclude)
+        return finished
+
+    def _conclude(self) -> Finished:
         """Kill what is left and return what the attempt came to. Takes a while: not for the event loop's thread."""
         try:
             dead = self.group.kill()
@@ -154,10 +185,8 @@ class CommandExecutor:
     def __init__(self, owner: str | None = None, cwd: str | None = None) -> None:
         self._owner = owner
         self._cwd = cwd
-        self._running: dict[int, _Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._attending = Attending("command")
         self._threads = ThreadPoolExecutor(4, "command")
-        self._closing = False
 
     def start(self, attempt: Attempt, report: ReportTo) -> None:
         """Start the program; what cannot be started is reported at once."""
@@ -167,39 +196,30 @@ class CommandExecutor:
             report(attempt.token, Finished("errored", failure=Failure("BadPayload", str(error))))
             return
         cwd = os.path.join(self._cwd or "", command.cwd) or None  # noqa: PTH118 (a Path would lose the emptiness)
+        report_on = self._attending.unless_closing(report)
+
+        def tell(line: str) -> None:
+            report_on(attempt.token, Progressed(message=line))
+
         try:
-            run = _Run(command, attempt, self._spawn(command, attempt, cwd))
+            run = _Run(command, self._spawn(command, attempt, cwd), self._threads, tell)
         except (OSError, ValueError) as error:
             message = _why_not_started(error, command, cwd)
             report(attempt.token, Finished("errored", failure=Failure("CannotStart", message)))
             return
-        self._running[attempt.token] = run
-        task = asyncio.get_running_loop().create_task(self._attend(run, report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._attending.begin(attempt.token, run, report)
 
     def stop(self, token: int, *, force: bool) -> None:
         """Ask the command to end, or kill its process group."""
-        run = self._running.get(token)
-        if run is None or run.exited.is_set():
-            return
-        run.stopping = True
-        if force:
-            run.group.strike()
-        else:
-            run.group.terminate()
+        self._attending.stop(token, force=force)
 
     async def close(self) -> None:
         """Kill all commands and wait until they are dead."""
-        self._closing = True
-        for token in self._running:
-            self.stop(token, force=True)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._attending.close()
         self._threads.shutdown()
 
     def _spawn(self, command: Command, attempt: Attempt, cwd: str | None) -> ProcessGroup:
-        if self._closing:
+        if self._attending.is_closing:
             raise ValueError("the executor is closed")
         return ProcessGroup(
             command.arguments(),
@@ -209,29 +229,6 @@ class CommandExecutor:
             pipes=True,
             feed=bool(command.stdin),
         )
-
-    async def _attend(self, run: _Run, report: ReportTo) -> None:
-        """Stay with an attempt until it is over, and report what it came to."""
-        loop = asyncio.get_running_loop()
-
-        def tell(line: str) -> None:
-            if not self._closing:
-                report(run.token, Progressed(message=line))
-
-        try:
-            try:
-                with _feeding(run), _reading(run, _Reporter(tell)), noticing_exit(run.group, run.exited):
-                    await run.exited.wait()
-            finally:
-                run.exited.set()
-                finished = await loop.run_in_executor(self._threads, run.conclude)
-        except Exception as error:  # noqa: BLE001 (the attempt must have an end)
-            failure = Failure(type(error).__name__, f"could not look after the command: {error}")
-            finished = Finished("errored", failure=failure)
-        finally:
-            del self._running[run.token]
-        if not self._closing:
-            report(run.token, finished)
 
 
 @contextlib.contextmanager

@@ -16,12 +16,13 @@ from pathlib import Path
 import msgspec
 
 from podium.events import Failure
+from podium.executors.attending import Attending
 from podium.executors.command import CommandExecutor
 from podium.executors.judging import is_critical, judge, today, with_quarantine
 from podium.executors.reports.reading import Reading, name_of
 from podium.executors.suite_reports import Evidence, Seen, files_now, read_files, read_printed
 from podium.executors.suite_tries import only_these, passed_before, tried_again, what_it_cannot
-from podium.executors.verdict import numbers
+from podium.executors.verdict import UNKNOWN_REST, numbers
 from podium.plan.suites import CommandSuite, SuiteOutput
 from podium.protocols import Attempt, Finished, Report, ReportTo, Tested, Work
 from podium.runtime.resource_watch import ResourceWatch
@@ -46,9 +47,7 @@ class CommandSuiteExecutor:
         self._commands = CommandExecutor(owner=owner, cwd=cwd)
         self._cwd = Path(cwd or ".")
         self._threads = ThreadPoolExecutor(2, "reports")
-        self._running: dict[int, _Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._attending = Attending("suite")
 
     def start(self, attempt: Attempt, report: ReportTo) -> None:
         """Begin the attempt; a payload that makes no sense is reported at once."""
@@ -57,38 +56,23 @@ class CommandSuiteExecutor:
         except msgspec.ValidationError as error:
             report(attempt.token, Finished("errored", failure=Failure("BadPayload", str(error))))
             return
-        run = _Run(attempt, suite, self._cwd / suite.cwd, report, commands=self._commands, threads=self._threads)
-        self._running[attempt.token] = run
-        task = asyncio.get_running_loop().create_task(self._attend(run, report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if self._attending.is_closing:
+            failure = Failure("CannotStart", "the executor is closed")
+            report(attempt.token, Finished("errored", failure=failure))
+            return
+        report_on = self._attending.unless_closing(report)
+        run = _Run(attempt, suite, self._cwd / suite.cwd, report_on, commands=self._commands, threads=self._threads)
+        self._attending.begin(attempt.token, run, report)
 
     def stop(self, token: int, *, force: bool) -> None:
         """Ask the command to end, or kill it; what it has reported until then is read."""
-        run = self._running.get(token)
-        if run is not None:
-            run.stop(force=force)
+        self._attending.stop(token, force=force)
 
     async def close(self) -> None:
         """Kill all commands and wait until they are dead."""
-        self._closing = True
+        await self._attending.close()
         await self._commands.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
         self._threads.shutdown()
-
-    async def _attend(self, run: _Run, report: ReportTo) -> None:
-        try:
-            finished = await run.carry_out()
-        except Exception as error:  # noqa: BLE001 (the attempt must have an end)
-            failure = Failure(type(error).__name__, f"could not look after the suite: {error}")
-            finished = Finished("errored", failure=failure)
-        finally:
-            self._running.pop(run.token, None)
-        if not self._closing:
-            report(run.token, finished)
 
 
 class _Run:
@@ -173,7 +157,7 @@ class _Run:
             self._exceeded = failure
             self._commands.stop(self.token, force=True)
 
-        watch = self._watch = ResourceWatch(self._suite.limits, exceeded)
+        watch = self._watch = ResourceWatch(self._suite.limits, exceeded, run=self._attempt.run)
         payload = {
             "argv": self._suite.argv,
             "shell": self._suite.shell,
@@ -229,6 +213,8 @@ class _Run:
         partial = outcome == "passed" and suite.criteria.allow_partial
         if partial and problem is not None and problem.type in _ENDED_EARLY:
             notes, problem = [*notes, f"it ended early: {problem.message}"], None
+        if self._stopping:
+            notes.append(UNKNOWN_REST)
         if counts.total and counts.skipped == counts.total:
             notes.append("all tests were skipped")
         output = SuiteOutput(

@@ -9,7 +9,7 @@ import msgspec
 from podium.events import Failure, Outcome
 from podium.executors.judging import is_critical, judge
 from podium.executors.pytest_tally import Tally
-from podium.executors.verdict import numbers
+from podium.executors.verdict import UNKNOWN_REST, numbers
 from podium.plan.suites import PytestSuite, SuiteOutput
 from podium.protocols import Finished
 from podium.runtime.process_group import describe_exit
@@ -97,6 +97,7 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
     counts = seen.tally.counts
     missing = max(0, seen.tally.chosen - seen.tally.done)
     counts.left_out += seen.left_out + missing
+    counts.not_run += missing
     critical = [test.id for test in seen.tally.bad if test.counts_as_bad and is_critical(test, suite.criteria.critical)]
     outcome, message = judge(counts, critical, suite.criteria, flaky_is_bad=suite.flaky == "failed")
     end = seen.end or HostEnd(seen.code)
@@ -105,6 +106,10 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
         notes.append(f"{end.warned} warning{'' if end.warned == 1 else 's'}, see the artifact `warnings`")
     if seen.early:
         notes.append(f"ended early: {seen.early}")
+    if missing:
+        notes.append(f"{missing} of {seen.tally.chosen} tests not run")
+    elif (seen.stopping or seen.limit) and not seen.tally.found and not counts.total:
+        notes.append(UNKNOWN_REST)
     if counts.total and counts.skipped == counts.total:
         notes.append("all tests were skipped")
     output = SuiteOutput(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,10 +13,11 @@ import msgspec
 
 from podium.errors import PodiumError
 from podium.events import Failure
-from podium.executors.changes import impact_since
+from podium.executors.changes import Impacts
 from podium.executors.early_end import EarlyEnding
 from podium.executors.found import FoundTest
 from podium.executors.nearness import nearness
+from podium.executors.pytest_ahead import Ahead, start_host
 from podium.executors.pytest_order import Arrangement, arrange
 from podium.executors.pytest_outcome import HostEnd, Seen, conclusion
 from podium.executors.pytest_tally import Tally, Try
@@ -26,11 +26,9 @@ from podium.executors.streams import Stream, left_behind, noticing_exit, text_of
 from podium.plan.impact import Impact, place_in_project
 from podium.plan.suites import PytestSuite, Selection
 from podium.protocols import Attempt, Finished, Report, Tested, TestHistory
-from podium.runtime.process_group import ProcessGroup
 from podium.runtime.resource_watch import ResourceWatch
 from podium.test_results import TestResult
 
-_HOST = Path(__file__).with_name("pytest_host")
 _LARGEST_MESSAGE = 1 << 30
 _IN_ONE_REPORT = 2000
 
@@ -62,6 +60,7 @@ class PytestRun:
         project: Where relative working directories begin.
         tally_today: The date, by which quarantines end.
         history: What is known of tests from earlier runs.
+        impacts: What may be affected by what changed.
         threads: Where what takes a while is done.
         tell: Called with reports.
     """
@@ -74,6 +73,7 @@ class PytestRun:
         *,
         tally_today: str,
         history: TestHistory | None,
+        impacts: Impacts,
         threads: ThreadPoolExecutor,
         tell: Callable[[Report], None],
     ) -> None:
@@ -81,11 +81,12 @@ class PytestRun:
         self._suite = suite
         self._project = project
         self._history = history
+        self._impacts = impacts
         self._threads = threads
         self._tell = tell
         self._tally = Tally(suite, tally_today)
         self._ending = EarlyEnding(suite.early_end, suite.max_failures)
-        self._watch = ResourceWatch(suite.limits, self._exceeded)
+        self._watch = ResourceWatch(suite.limits, self._exceeded, run=attempt.run)
         self._exited = asyncio.Event()
         self._stopping = False
         self._early = ""
@@ -97,27 +98,24 @@ class PytestRun:
         self._impact: Future[Impact | None] | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    def launch(self, python: str, owner: str | None, fd: int) -> None:
+    def launch(self, python: str, owner: str | None, ahead: Ahead | None) -> None:
         """Start the host.
 
         Args:
             python: The project's interpreter.
             owner: Label of the processes.
-            fd: Its end of the socket.
+            ahead: One that may already wait.
 
         Raises:
             OSError: It cannot be started.
         """
-        attempt = self._attempt
         self._python = python
-        self._group = ProcessGroup(
-            (python, str(_HOST), str(fd)),
-            env=self._suite.variables | attempt.variables | self._watch.env,
-            cwd=str(self._project / self._suite.cwd),
-            pass_fds=(fd,),
-            owner=owner,
-            pipes=True,
-        )
+        cwd = self._project / self._suite.cwd
+        env = {
+            name: value for name, value in self._suite.variables.items() if not _is_for_tests(name)
+        } | self._watch.env
+        waiting = None if ahead is None else ahead.take(python, cwd, owner, env)
+        self._group, self._socket = waiting or start_host(python, str(cwd), owner=owner, env=env)
         assert self._group.stdout is not None
         assert self._group.stderr is not None
         self._streams = Stream(self._group.stdout, []), Stream(self._group.stderr, [])
@@ -133,13 +131,13 @@ class PytestRun:
         else:
             self._group.terminate()
 
-    async def carry_out(self, ours: socket.socket) -> Finished:
+    async def carry_out(self) -> Finished:
         """Talk to the host until it has ended, and return what the suite came to."""
         loop = asyncio.get_running_loop()
         try:
             self._watch.start()
             self._impact = self._threads.submit(self._look_at_changes)  # while pytest collects
-            reader, self._writer = await asyncio.open_connection(sock=ours, limit=_LARGEST_MESSAGE)
+            reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=_LARGEST_MESSAGE)
             self._send(self._job(fork=self._suite.fork, reason=""))
             with _reading(self._streams), noticing_exit(self._group, self._exited):
                 talk = asyncio.create_task(self._talk(reader))
@@ -205,8 +203,10 @@ class PytestRun:
             args += ["-k", suite.keyword]
         if suite.max_failures == 1 and not suite.retries and not suite.quarantine:
             args.append("--maxfail=1")  # its workers end at once, not when they are told
-        memory = suite.limits.memory
+        memory = suite.limits.most_memory
         return {
+            "variables": {name: value for name, value in suite.variables.items() if _is_for_tests(name)}
+            | self._attempt.variables,
             "args": args,
             "include": suite.include,
             "exclude": suite.exclude,
@@ -232,7 +232,7 @@ class PytestRun:
         self._tally.found = tests
         records = self._history.tests(suite.origin) if self._history is not None else {}
         try:
-            chosen = select(tests, suite, records, project=self._project)
+            chosen = select(tests, suite, records, project=self._project, impact_since=self._impact_since)
         except PodiumError as error:
             self._broken = Failure("Selection", str(error))
             return {"run": None}
@@ -260,9 +260,12 @@ class PytestRun:
 
     def _look_at_changes(self) -> Impact | None:
         try:
-            return impact_since(self._project)
+            return self._impact_since("")
         except PodiumError:  # the order is no reason to fail
             return None
+
+    def _impact_since(self, revision: str) -> Impact | None:
+        return self._impacts.since(self._attempt.run, revision)
 
     def _plan(self, order: list[int], arrangement: Arrangement, total: int) -> dict[str, Any]:
         selection = self._suite.selection
@@ -320,6 +323,11 @@ class PytestRun:
         warnings = "\n".join(self._end.warnings).encode() if self._end is not None else b""
         artifacts = {"stdout": stdout.artifact(), "stderr": stderr.artifact(), "warnings": warnings}
         return msgspec.structs.replace(finished, artifacts={name: data for name, data in artifacts.items() if data})
+
+
+def _is_for_tests(variable: str) -> bool:
+    """Return whether only tests read an environment variable, and no interpreter when it starts."""
+    return variable.startswith("TEST_")
 
 
 @contextlib.contextmanager

@@ -6,17 +6,19 @@ them by what is known from earlier runs, and decides what they come to.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from podium.events import Failure
 from podium.executors import judging
+from podium.executors.attending import Attending
+from podium.executors.changes import Impacts
+from podium.executors.pytest_ahead import Ahead
 from podium.executors.pytest_python import python_of
 from podium.executors.pytest_run import PytestRun, why_no_such_suite
 from podium.plan.suites import PytestSuite
@@ -31,6 +33,7 @@ class PytestExecutor:
         cwd: Where relative working directories begin; by default this process's.
         history: What is known of tests from earlier runs.
         today: Returns the date, `YYYY-MM-DD`, by which quarantines end.
+        ahead: An interpreter that was started for the first suite.
     """
 
     def __init__(
@@ -39,15 +42,16 @@ class PytestExecutor:
         cwd: str | None = None,
         history: TestHistory | None = None,
         today: Callable[[], str] | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
+        self._ahead = ahead
         self._owner = owner
         self._project = Path(cwd or ".").absolute()
         self._history = history
+        self._impacts = Impacts(self._project)
         self._today = today or judging.today
-        self._running: dict[int, PytestRun] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._attending = Attending("suite")
         self._threads = ThreadPoolExecutor(4, "pytest")
-        self._closing = False
 
     def start(self, attempt: Attempt, report: ReportTo) -> None:
         """Start pytest; what cannot be started is reported at once."""
@@ -57,59 +61,36 @@ class PytestExecutor:
             report(attempt.token, Finished("errored", failure=Failure("BadPayload", str(error))))
             return
         folder = self._project / suite.cwd
-        wrong = "the executor is closed" if self._closing else why_no_such_suite(suite, folder)
+        wrong = "the executor is closed" if self._attending.is_closing else why_no_such_suite(suite, folder)
         if wrong:
             report(attempt.token, Finished("errored", failure=Failure("CannotStart", wrong)))
             return
-        ours, theirs = socket.socketpair()
         run = PytestRun(
             attempt,
             suite,
             self._project,
             tally_today=self._today(),
             history=self._history,
+            impacts=self._impacts,
             threads=self._threads,
-            tell=lambda told: None if self._closing else report(attempt.token, told),
+            tell=partial(self._attending.unless_closing(report), attempt.token),
         )
         try:
-            run.launch(python_of(suite.python, folder, _environment(suite)), self._owner, theirs.fileno())
+            run.launch(python_of(suite.python, folder, _environment(suite)), self._owner, self._ahead)
         except (OSError, ValueError) as error:
-            ours.close()
             failure = Failure("CannotStart", f"cannot start the project's Python: {error}")
             report(attempt.token, Finished("errored", failure=failure))
             return
-        finally:
-            theirs.close()
-        self._running[attempt.token] = run
-        task = asyncio.get_running_loop().create_task(self._attend(attempt.token, run, ours, report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._attending.begin(attempt.token, run, report)
 
     def stop(self, token: int, *, force: bool) -> None:
         """Interrupt pytest as Ctrl-C would, or kill it with all it started."""
-        run = self._running.get(token)
-        if run is not None:
-            run.stop(force=force)
+        self._attending.stop(token, force=force)
 
     async def close(self) -> None:
         """Kill all suites and wait until they are dead."""
-        self._closing = True
-        for token in self._running:
-            self.stop(token, force=True)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._attending.close()
         self._threads.shutdown()
-
-    async def _attend(self, token: int, run: PytestRun, ours: socket.socket, report: ReportTo) -> None:
-        try:
-            finished = await run.carry_out(ours)
-        except Exception as error:  # noqa: BLE001 (the attempt must have an end)
-            failure = Failure(type(error).__name__, f"could not look after the suite: {error}")
-            finished = Finished("errored", failure=failure)
-        finally:
-            del self._running[token]
-        if not self._closing:
-            report(token, finished)
 
 
 def _environment(suite: PytestSuite) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from podium.executors.inline import InlineExecutor
 from podium.executors.invalid import refuse
+from podium.executors.pytest_ahead import Ahead
 from podium.executors.verdict import judge_layer
 from podium.executors.workers import WorkerPool
 from podium.plan.graph import Plan
@@ -46,6 +47,7 @@ def executors_for(
     cwd: str | None = None,
     functions: Mapping[str, Callable[..., Any]] | None = None,
     history: TestHistory | None = None,
+    ahead: Ahead | None = None,
 ) -> dict[str, Executor]:
     """Return executors by kind of work.
 
@@ -57,6 +59,7 @@ def executors_for(
         cwd: Where commands run.
         functions: Functions of this process, for work of kind `local`.
         history: What is known of tests from earlier runs.
+        ahead: An interpreter that was started for the first suite of pytest.
     """
     kinds = set(kinds)
     found: dict[str, Executor] = dict.fromkeys(kinds & _INLINE.keys(), InlineExecutor(_INLINE))
@@ -78,7 +81,7 @@ def executors_for(
     if "pytest" in kinds:
         from podium.executors.pytest_suite import PytestExecutor  # noqa: PLC0415
 
-        found["pytest"] = PytestExecutor(owner=owner, cwd=cwd, history=history)
+        found["pytest"] = PytestExecutor(owner=owner, cwd=cwd, history=history, ahead=ahead)
     if "suite" in kinds:
         from podium.executors.command_suite import CommandSuiteExecutor  # noqa: PLC0415
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from podium.executors.changes import impact_since
 from podium.executors.found import Chosen, FoundTest
 from podium.executors.sharding import shard_of
 from podium.plan.impact import Impact, place_in_project
@@ -22,7 +21,14 @@ _FEW = 3
 _Records = Mapping[str, TestRecord]
 
 
-def select(found: Sequence[FoundTest], suite: Suite, records: _Records, *, project: Path) -> Chosen:
+def select(
+    found: Sequence[FoundTest],
+    suite: Suite,
+    records: _Records,
+    *,
+    project: Path,
+    impact_since: Callable[[str], Impact | None],
+) -> Chosen:
     """Choose the tests to be run, by `suite.selection`: `only`, then `changed`, then `shard`, then `budget`.
 
     The same arguments and the same files give the same choice, on every machine. Tests that failed last time and tests
@@ -33,6 +39,7 @@ def select(found: Sequence[FoundTest], suite: Suite, records: _Records, *, proje
         suite: Its selection, its working directory.
         records: What is known of its tests, by id.
         project: The project's folder.
+        impact_since: Returns what may be affected by what changed since a revision, by default the last full run.
 
     Raises:
         UsageError: `since` is no revision (U450), or the project is in no repository of git (U451).
@@ -44,7 +51,7 @@ def select(found: Sequence[FoundTest], suite: Suite, records: _Records, *, proje
         left = _named(left, selection.only, notes)
     impact = None
     if selection.changed or selection.budget is not None:
-        impact = impact_since(project, selection.since)
+        impact = impact_since(selection.since)
     place = _places(suite, project)
     if selection.changed:
         left = _changed(left, impact, records, place, notes)
@@ -96,7 +103,8 @@ def _changed(
     notes: list[str],
 ) -> list[FoundTest]:
     if impact is None:
-        notes.append("no full run is remembered to compare with: all tests are selected")
+        why = "no full run is remembered to compare with (the next `podium test` alone is)"
+        notes.append(f"{why}: all tests are selected")
         return tests
     if impact.everything:
         notes.append(f"all tests are selected: {impact.everything}")

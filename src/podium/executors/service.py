@@ -11,6 +11,7 @@ import msgspec
 
 from podium.errors import PodiumError
 from podium.events import Failure
+from podium.executors.attending import Attending
 from podium.plan.service_placeholders import filled_after, values_of
 from podium.plan.services import Service, ServiceOutput
 from podium.protocols import Attempt, Finished, Progressed, Ready, ReportTo
@@ -45,9 +46,7 @@ class ServiceExecutor:
     def __init__(self, owner: str | None = None, cwd: str | None = None) -> None:
         self._owner = owner or ownership.identity()
         self._cwd = cwd
-        self._running: dict[int, _Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self._attending = Attending("service")
 
     def start(self, attempt: Attempt, report: ReportTo) -> None:
         """Begin to bring the service up."""
@@ -56,7 +55,7 @@ class ServiceExecutor:
         except (msgspec.ValidationError, ValueError) as error:
             report(attempt.token, Finished("errored", failure=Failure("BadPayload", str(error))))
             return
-        if self._closing:
+        if self._attending.is_closing:
             failure = Failure("CannotStart", "the executor is closed")
             report(attempt.token, Finished("errored", failure=failure))
             return
@@ -66,33 +65,16 @@ class ServiceExecutor:
             text = f"no temporary file for what service `{service.name}` writes: {error.strerror}"
             report(attempt.token, Finished("errored", failure=Failure("CannotStart", text)))
             return
-        run = self._running[attempt.token] = _Run(service, attempt.token, around, report)
-        task = asyncio.get_running_loop().create_task(self._attend(attempt.token, run, report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        run = _Run(service, attempt.token, around, self._attending.unless_closing(report))
+        self._attending.begin(attempt.token, run, report)
 
     def stop(self, token: int, *, force: bool) -> None:
         """Ask the service to end, or kill it with all that belongs to it."""
-        run = self._running.get(token)
-        if run is not None:
-            run.stop(force=force)
+        self._attending.stop(token, force=force)
 
     async def close(self) -> None:
         """Kill all services and wait until nothing of them is left; nothing more is reported."""
-        self._closing = True
-        for run in self._running.values():
-            run.silence()
-            run.stop(force=True)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def _attend(self, token: int, run: _Run, report: ReportTo) -> None:
-        try:
-            finished = await run.carry_out()
-        finally:
-            del self._running[token]
-        if not self._closing:
-            report(token, finished)
+        await self._attending.close()
 
 
 class _Run:
@@ -115,7 +97,7 @@ class _Run:
         self._service = service
         self._token = token
         self._around = around
-        self._report: ReportTo | None = report
+        self._report = report
         self._stopped = asyncio.Event()
         self._forced = asyncio.Event()
         self._words = "it was not started yet"
@@ -127,18 +109,11 @@ class _Run:
         if force:
             self._forced.set()
 
-    def silence(self) -> None:
-        """Report nothing more."""
-        self._report = None
-
     async def carry_out(self) -> Finished:
         """Bring the service up and down, and return what that came to."""
         try:
             finished = _with_last_words(await self._live(), self._around.log.tail())
             log = await asyncio.to_thread(self._around.log.content)
-        except Exception as error:  # noqa: BLE001 (the attempt must have an end)
-            return self._failed("errored", type(error).__name__, f"could not look after the service: {error}")
-        else:
             return msgspec.structs.replace(finished, artifacts={"log": log} if log else {})
         finally:
             self._around.log.close()
@@ -235,12 +210,10 @@ class _Run:
         return Finished(outcome, self._output, Failure(kind, message, more or message))
 
     def _tell(self, line: str) -> None:
-        if self._report is not None:
-            self._report(self._token, Progressed(message=line))
+        self._report(self._token, Progressed(message=line))
 
     def _tell_ready(self) -> None:
-        if self._report is not None:
-            self._report(self._token, Ready(self._output))
+        self._report(self._token, Ready(self._output))
 
     def _wait_for(self, words: str) -> None:
         self._words = words

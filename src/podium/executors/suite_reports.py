@@ -19,6 +19,7 @@ LARGEST_REPORT = 1 << 28
 """Largest file that is read [byte]."""
 
 _FOR_PEOPLE = frozenset({"auto", "pytest", "jest"})
+_WAYS_OUT = "say report: {path: FILE} if it writes a file, and report: {format: exit_code} if it has no report"
 
 Seen = Mapping[str, tuple[int, ...]]
 """Path of a file, as its pattern has found it, to what changes when it is written."""
@@ -65,7 +66,7 @@ def read_files(suite: CommandSuite, folder: Path, before: Seen, *, partial: bool
             readings.append(read_report(data, suite.report, name=name, one_of_many=one_of_many, partial=partial))
         except (ReportError, OSError) as error:
             problems.append(f"{name}: {error}")
-    problem = Failure("BadReport", problems[0], "\n".join(problems)) if problems else None
+    problem = Failure("BadReport", problems[0], "\n".join(problems[1:])) if problems else None
     return Evidence(_together(readings, folder), problem)
 
 
@@ -85,10 +86,10 @@ def read_printed(suite: CommandSuite, folder: Path, streams: Mapping[str, bytes]
             return Evidence(_together([read_report(streams.get(name, b""), suite.report, partial=partial)], folder))
         except ReportError as error:
             errors.append(str(error))
+    hint = _WAYS_OUT if suite.report == "auto" else ""
     if not any(streams.get(name, b"").strip() for name in names):
-        return Evidence(problem=Failure("NoReport", "the command printed nothing"))
-    hint = "; is `report_path` missing?" if suite.report == "auto" else ""
-    return Evidence(problem=Failure("BadReport", f"standard output: {errors[0]}{hint}"))
+        return Evidence(problem=Failure("NoReport", "the command printed nothing", hint))
+    return Evidence(problem=Failure("BadReport", f"standard output: {errors[0]}", hint))
 
 
 def _content(path: Path) -> bytes:

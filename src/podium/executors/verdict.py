@@ -16,6 +16,9 @@ from podium.test_results import TestCounts
 CRITICAL = "critical"
 """Key in the counts of a `SuiteOutput`: how many critical tests did not pass; a layer does not see its tests."""
 
+UNKNOWN_REST = "how many tests were not run is not known"
+"""What a suite notes that ended before its end and does not know its tests."""
+
 _JUDGED = frozenset({"passed", "failed"})
 """Outcomes of categories that say no more than their counts."""
 
@@ -88,6 +91,7 @@ def _doubts(verdict: Verdict, found: dict[str, TestCounts | None]) -> Iterator[s
         if outcome == "skipped":
             yield f"{name} was not run"
         elif outcome not in _JUDGED:
-            yield f"{name} {outcome.replace('_', ' ')}"
+            rest = 0 if counts is None else counts.not_run
+            yield f"{name} {outcome.replace('_', ' ')}" + (f", {rest} of its tests not run" if rest else "")
         elif counts is None:
             yield f"{name} {outcome} and says nothing of its tests"

@@ -74,9 +74,11 @@ _ENV: dict[str, Any] = {"LANG": "C"}
 
 
 class LimitsDocument(Document):
-    """What a suite may use, all of its processes together."""
+    """What a suite may use, all of its processes together; for a layer, all of its suites that run at one time."""
 
-    memory: DataSize | None = Field(None, **_described("More than this ends it.", "2 GB"))
+    memory: DataSize | None = Field(
+        None, **_described("More than this ends it; of several suites, the one that uses most.", "2 GB")
+    )
     cpu: Ratio | None = Field(None, **_described("Share of all processors; more than this slows it down.", "50 %"))
     processes: Annotated[int, Field(ge=1)] | None = Field(None, **_described("So many processes at once.", 64))
 
@@ -102,7 +104,7 @@ class LlmDocument(Document):
     mode: LlmMode = Field("mock", **_described("Without `--real-llm`, a mock is used where it may be.", "real"))
     timeout: PositiveDuration | None = Field(None, **_described("Longest time of one answer.", "60 s"))
     fallback_to_mock: bool = Field(
-        default=True, **_switch("Without a key, or without `--real-llm`, a mock will do; else it is an error.")
+        default=True, **_switch("Without a key, or without `--real-llm`, a mock will do; else a key is needed.")
     )
     keys: Names = Field(
         [
@@ -224,7 +226,7 @@ class LayerSettings(Document):
     )
     background: bool = Field(default=False, **_switch("It runs beside the others and nobody waits for it."))
     services: Names = Field([], **_described("Services that all its categories require.", ["postgresql"]))
-    limits: LimitsDocument | None = Field(None, **_described("What each of its suites may use.", {"memory": "2 GB"}))
+    limits: LimitsDocument | None = Field(None, **_described("What its suites may use together.", {"memory": "2 GB"}))
     success: SuccessDocument | None = Field(None, **_described("When it counts as passed.", {"min_pass_rate": 0.95}))
     llm: LlmDocument | None = Field(None, **_described("Which language model its tests use.", {"mode": "mock"}))
     env: dict[str, str] = Field({}, **_described("Variables added to the environment.", _ENV))
@@ -247,6 +249,7 @@ class LayerDocument(LayerSettings):
     categories: list[CategoryDocument] = Field(
         min_length=1, **_described("What is run; each by its runner, or by the one that is found.", _CATEGORIES)
     )
+    on_request: bool = Field(default=False, **_switch("It runs only if it, or a category of it, is asked for by name."))
     environments: dict[str, LayerOverrides] = Field(
         {}, **_described("Environment to what is different there.", {"staging": {"budget": "3 min"}})
     )
@@ -289,7 +292,10 @@ class ServiceDocument(Document):
     running: bool | None = Field(None, **_switch("It is running already; only its health is looked at."))
     args: Names = Field([], **_described("Arguments after the image.", ["--save", ""]))
     ports: dict[str, Annotated[int, Field(ge=0, le=65535)]] = Field(
-        {}, **_described("Name to the port inside the container; for a process 0.", {"redis": 6379})
+        {},
+        **_described(
+            "Name to the port inside the container, or that it has already; for a process 0.", {"redis": 6379}
+        ),
     )
     env: dict[str, str] = Field({}, **_described("Variables of the service.", {"POSTGRES_PASSWORD": "test"}))
     exports: dict[str, str] = Field(

@@ -33,6 +33,8 @@ _OF_RUNNER = {
     "filters": (),
 }
 """Key of a category to the runners it goes with."""
+_NO_VARIABLE = "use letters, digits and `_`"
+_PLURALS = {"layer": "layers", "category": "categories", "layer or category": "layers and categories"}
 
 
 def check_layers(document: d.LayersDocument, placed: Mapped, *, documented: bool) -> list[Diagnostic]:
@@ -71,6 +73,7 @@ class _Checks:
                 self._category(name, layer, position, category)
         for name in self.document.services:
             self._name(name, "service", "services", name)
+        self._variables()
         self._circles()
         self._duplicates()
         self._memory()
@@ -106,8 +109,21 @@ class _Checks:
     def _unknown(
         self, name: str, what: str, known: Sequence[str], *path: str | int, severity: Literal["error", "warning"]
     ) -> None:
-        hint = did_you_mean(name, known, what=f"{what}s here") or f"name a {what} of this document"
+        hint = did_you_mean(name, known, what=f"{_PLURALS[what]} here") or f"name a {what} of this document"
         self.report("D166", f"unknown {what} `{name}`", hint, *path, severity=severity)
+
+    def _variables(self) -> None:
+        found: list[tuple[dict[str, str] | None, tuple[str | int, ...]]] = []
+        for name, layer in self.document.layers.items():
+            found.append((layer.env, ("layers", name, "env")))
+            found += [(c.env, ("layers", name, "categories", i, "env")) for i, c in enumerate(layer.categories)]
+        for name, service in self.document.services.items():
+            found += [(getattr(service, key), ("services", name, key)) for key in ("env", "exports", "mocks")]
+        found += [(e.env, ("environments", name, "env")) for name, e in self.document.environments.items()]
+        for variables, at in found:
+            for name in variables or ():
+                if not name or "=" in name or "\0" in name:
+                    self.report("D175", f"`{name[:40]}` is no name of a variable", _NO_VARIABLE, *at, name, key=True)
 
     def _layer(self, name: str, layer: d.LayerDocument) -> None:
         for position, need in enumerate(layer.needs):
@@ -140,7 +156,8 @@ class _Checks:
                     self.warn("D165", text, f"no category of `{name}` runs beside it", *at)
             else:
                 known = [*self.document.layers, *self.homes]
-                self._unknown(other, "layer", known, *at, severity="warning" if self.documented else "error")
+                severity = "warning" if self.documented else "error"
+                self._unknown(other, "layer or category", known, *at, severity=severity)
 
     # Categories
 
@@ -256,7 +273,7 @@ class _Checks:
         total, most = sum(memory for memory in limits if memory is not None), self.document.execution.memory
         if most is not None and total > most:
             text = f"the memory of all layers comes to {_size(total)}, and `execution` allows {_size(most)}"
-            hint = "each suite is held to its own limit, and waits until its `min_memory` is free"
+            hint = "each layer is held to its own limit, and a suite waits until its `min_memory` is free"
             self.warn("D164", text, hint, "execution", "memory")
 
     # The rest

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from podium.model.findings import Path
 from podium.model.layers_places import Placed, Source
+from podium.model.layers_service_kinds import FORMS, foreign_to
 from podium.model.yaml_loader import Mapped
 
 ENVIRONMENTS = ("test", "development", "staging", "production")
@@ -59,10 +60,19 @@ def in_environment(placed: Mapped, environment: str) -> Placed:
             continue
         for service, override in _mapping(_mapping(change).get("services")).items():
             if service in _mapping(value.get("services")):
-                value["services"][service] = merged(value["services"][service], override)
+                value["services"][service] = merged(_kept(value["services"][service], override), override)
                 at = ("environments", key, "services", service)
                 _note(override, ("services", service), (placed, at), origins)
     return Placed(value, placed, origins)
+
+
+def _kept(service: Any, override: Any) -> Any:
+    """Return what of a service still means something in an environment that says what else it is there."""
+    form = next((key for key in FORMS if _mapping(override).get(key)), None)
+    if form is None or not isinstance(service, dict):
+        return service
+    gone = foreign_to(form)
+    return {key: inner for key, inner in cast("dict[Any, Any]", service).items() if key not in gone}
 
 
 def _note(override: Any, target: Path, source: Source, origins: dict[Path, Source]) -> None:

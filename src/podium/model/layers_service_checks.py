@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Literal
 
 from podium.errors import Diagnostic
@@ -9,10 +10,8 @@ from podium.model import layers as d
 from podium.model.findings import Path, did_you_mean
 from podium.model.known_services import ENDPOINTS, health_of
 from podium.model.layers_graph import circle
+from podium.model.layers_service_kinds import FORMS, KEYS
 from podium.model.yaml_loader import Mapped
-
-FORMS = ("command", "image", "compose", "running")
-"""Keys of a service that say what it is."""
 
 
 def check_services(document: d.LayersDocument, placed: Mapped, *, documented: bool) -> list[Diagnostic]:
@@ -27,6 +26,7 @@ def check_services(document: d.LayersDocument, placed: Mapped, *, documented: bo
 
     for name, service in document.services.items():
         findings += _form(name, service, placed)
+        findings += _keys(name, service, placed)
         findings += _health(name, service, placed)
         for position, need in enumerate(service.needs):
             if need not in document.services and need not in ENDPOINTS:
@@ -87,6 +87,33 @@ def _form(name: str, service: d.ServiceDocument, placed: Mapped) -> list[Diagnos
         text = f"nothing says where `{name}`, which is running already, can be found"
         return [Diagnostic("D174", text, "add health: host:port", placed.span(*at, "running", key=True))]
     return []
+
+
+def _keys(name: str, service: d.ServiceDocument, placed: Mapped) -> list[Diagnostic]:
+    """Return what is wrong with keys that go with some kinds of services only."""
+    at, findings = ("services", name), list[Diagnostic]()
+    form = next((key for key in FORMS if getattr(service, key)), None)
+    if form is None:
+        return []
+    for key, forms in KEYS.items():
+        if key in service.model_fields_set and getattr(service, key) and form not in forms:
+            text = f"`{key}` means nothing to `{name}`, which has `{form}`"
+            hint = f"remove it: it goes with {' or '.join(f'`{other}`' for other in forms)}"
+            findings.append(Diagnostic("D174", text, hint, placed.span(*at, key, key=True), "warning"))
+    for port, number in service.ports.items():
+        if form == "command" and number:
+            text = f"`{name}` is a process, so its port `{port}` is a free one of this machine, and not {number}"
+            hint = f"write 0 and hand ${{port.{port}}} to it; if it always takes {number}, say so in `health`"
+            findings.append(Diagnostic("D174", text, hint, placed.span(*at, "ports", port), "warning"))
+        elif form == "running" and not number:
+            text = f"`{name}` is running already, and nothing says which its port `{port}` is"
+            hint = "write the port it has"
+            findings.append(Diagnostic("D174", text, hint, placed.span(*at, "ports", port)))
+    if form == "command" and service.stop_signal not in signal.Signals.__members__:
+        text = f"`{service.stop_signal}` is no signal that could stop `{name}`"
+        hint = "write for example SIGTERM or SIGINT"
+        findings.append(Diagnostic("D174", text, hint, placed.span(*at, "stop_signal")))
+    return findings
 
 
 def _health(name: str, service: d.ServiceDocument, placed: Mapped) -> list[Diagnostic]:

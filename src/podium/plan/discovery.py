@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import structs
 
 from podium.plan.discovery_commands import FoundCommand, commands
-from podium.plan.discovery_names import LAYERS, layer_of
-from podium.plan.discovery_pytest import PythonTests
+from podium.plan.discovery_names import LAYERS, as_name, layer_of
+from podium.plan.discovery_pytest import PythonTests, projects_within
 from podium.plan.discovery_tree import Tree, below
 from podium.plan.suites import CommandSuite, PytestSuite
 
@@ -54,14 +55,18 @@ def derive(project: Path) -> list[DerivedCategory]:
 
     Folders of tests with usual names (`unit`, `integration`, `e2e`, …) are categories. Without any, markers with such
     names are, if they are registered and in use; without these, files with such names. What is left is `tests`. Suites
-    of other languages are categories of their own.
+    of other languages are categories of their own. So is each project in a folder of projects, as far as pytest goes:
+    it has settings of its own, and is run in its own folder.
 
     Args:
         project: The project's folder.
     """
     tree = Tree(project)
-    python = PythonTests(tree)
-    found = _of_python(python)
+    inner = [(place, _of_python(PythonTests(Tree(project / place)))) for place in projects_within(tree)]
+    inner = [(place, categories) for place, categories in inner if categories]
+    places = [place for place, _ in inner]
+    found = [_leaving_out(places, category) for category in _of_python(PythonTests(tree.without(places)))]
+    found += [_placed(category, place) for place, categories in inner for category in categories]
     taken = {category.name for category in found}
     for command in commands(tree):
         name = command.name if command.name not in taken else f"{command.name}_{command.suite.argv[0]}"
@@ -81,7 +86,7 @@ def find_category(name: str, project: Path) -> FoundRunner | None:
         project: The project's folder.
     """
     tree = Tree(project)
-    python = PythonTests(tree)
+    python = PythonTests(tree, everywhere=True)
     folders = python.folders_named(name)
     if folders:
         files = [file for file in python.files if any(below(file, folder) for folder in folders)]
@@ -101,8 +106,23 @@ def _runner(found: FoundCommand) -> FoundRunner:
     return FoundRunner("suite", found.suite, found.why)
 
 
+def _leaving_out(places: Sequence[str], category: DerivedCategory) -> DerivedCategory:
+    """Return a category of pytest without the projects that are in its folders."""
+    suite = category.suite
+    assert isinstance(suite, PytestSuite)
+    inside = [f"{place}/*" for place in places if any(below(place, path) for path in suite.paths)]
+    return structs.replace(category, suite=structs.replace(suite, exclude=(*suite.exclude, *inside)))
+
+
+def _placed(category: DerivedCategory, place: str) -> DerivedCategory:
+    """Return a category of a project in a folder of projects as one of the whole."""
+    name = as_name(place) if category.name == "tests" else f"{as_name(place)}_{category.name}"
+    suite = structs.replace(category.suite, cwd=place, origin=place)
+    return structs.replace(category, name=name, suite=suite, why=f"in `{place}`: {category.why}")
+
+
 def _of_python(python: PythonTests) -> list[DerivedCategory]:
-    if not python.files:
+    if not python.files and not python.in_any_file:
         return []
     folders = python.known_folders()
     if folders:
@@ -121,12 +141,12 @@ def _by_folder(python: PythonTests, folders: dict[str, list[str]]) -> list[Deriv
         inside.update(files)
         found.append(_category(name, layer_of(name), PytestSuite(paths=tuple(places)), _has(places, len(files))))
     rest = [file for file in python.files if file not in inside]
-    if rest:
+    if rest or python.in_any_file:
         places = [place for one in folders.values() for place in one]
-        roots = [root for root in python.roots if any(file == root or below(file, root) for file in rest)]
+        roots = _roots_of(rest, python)
         left_out = sorted(place for place in places if any(below(place, root) for root in roots))
         suite = PytestSuite(paths=tuple(roots), exclude=tuple(f"{place}/*" for place in left_out))
-        why = f"{_files(len(rest))} of tests in no folder of another category"
+        why = _and_others(f"{_files(len(rest))} of tests in no folder of another category", python)
         found.append(_category("tests", _layer_of_rest(found), suite, why))
     return found
 
@@ -139,7 +159,7 @@ def _by_marker(python: PythonTests, markers: Sequence[str]) -> list[DerivedCateg
         expression = f"{name} and not ({earlier})" if earlier else name
         suite = PytestSuite(paths=tuple(python.roots), markers=expression)
         found.append(_category(name, layer_of(name), suite, _uses(name, len(python.marked(name)))))
-    if python.all_marked(ordered):
+    if python.all_marked(ordered) and not python.in_any_file:
         return found
     suite = PytestSuite(paths=tuple(python.roots), markers=f"not ({' or '.join(ordered)})")
     why = f"tests in {_list(python.roots)} without any of these markers: {', '.join(ordered)}"
@@ -153,14 +173,25 @@ def _by_file(python: PythonTests, kinds: dict[str, list[str]]) -> list[DerivedCa
     ]
     named = {file for files in kinds.values() for file in files}
     rest = [file for file in python.files if file not in named]
-    if rest:
-        roots = [root for root in python.roots if any(file == root or below(file, root) for file in rest)]
+    if rest or python.in_any_file:
+        roots = _roots_of(rest, python)
         left_out = tuple(sorted(file for file in named if any(below(file, root) for root in roots)))
         where = f"`testpaths` of {python.configuration}" if python.given else _list(roots)
-        why = f"{_files(len(rest))} of tests in {where}"
+        why = _and_others(f"{_files(len(rest))} of tests in {where}", python)
         suite = PytestSuite(paths=tuple(roots), exclude=left_out)
         found.append(_category("tests", _layer_of_rest(found), suite, why))
     return found
+
+
+def _roots_of(files: Sequence[str], python: PythonTests) -> list[str]:
+    """Return the roots that have some of these files; all if any file may hold tests."""
+    if python.in_any_file:
+        return python.roots
+    return [root for root in python.roots if any(file == root or below(file, root) for file in files)]
+
+
+def _and_others(why: str, python: PythonTests) -> str:
+    return f"{why}, and what its options find in others" if python.in_any_file else why
 
 
 def _category(name: str, layer: str, suite: PytestSuite, why: str) -> DerivedCategory:
@@ -190,6 +221,8 @@ _FEW = 3
 
 
 def _list(names: Sequence[str]) -> str:
+    if list(names) == ["."]:
+        return "the project"
     shown = [f"`{name}`" for name in names[:_FEW]]
     more = [f"{len(names) - _FEW} more"] if len(names) > _FEW else []
     return ", ".join([*shown, *more])

@@ -66,8 +66,10 @@ def _category(category: DerivedCategory) -> Iterator[str]:
     suite = category.suite
     if isinstance(suite, PytestSuite):
         yield "        parallel: auto"
-        is_empty = not (suite.paths or suite.exclude or suite.markers)
+        is_empty = not (suite.paths or suite.exclude or suite.markers or suite.cwd)
         yield f"        pytest:{' {}' if is_empty else ''}"
+        if suite.cwd:
+            yield f"          cwd: {_scalar(suite.cwd)}"
         yield from _list("          paths", suite.paths)
         yield from _list("          exclude", suite.exclude)
         if suite.markers:

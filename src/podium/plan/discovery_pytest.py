@@ -8,6 +8,7 @@ import shlex
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from glob import glob
 from pathlib import PurePosixPath
 from typing import Any, cast
 
@@ -18,7 +19,11 @@ _TEST_FILES = ("test_*.py", "*_test.py")
 _FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """Where pytest looks for its settings, in this order."""
 _SECTIONS = {"tox.ini": "pytest", "setup.cfg": "tool:pytest", "pytest.ini": "pytest", ".pytest.ini": "pytest"}
+_MAY_BE_EMPTY = frozenset({"pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"})
+"""Files that settle the matter for pytest even if they say nothing."""
 _ROOTS = ("tests", "test", "testing")
+_MORE_TESTS = ("--doctest-modules", "--doctest-glob", "--doctest-plus", "--doctest-rst", "--nbval", "--mypy")
+"""Options with which pytest finds tests in files that are not called tests."""
 _FOR_ALL = re.compile(r"^pytestmark\b.*", re.MULTILINE)
 _COPIES = frozenset({"build"})
 """Folders where builds leave copies of the tests; pytest does not look there either."""
@@ -30,24 +35,34 @@ class PythonTests:
 
     Args:
         tree: The project's files.
+        everywhere: Look into folders, too, that the configuration tells pytest not to enter by itself.
 
     Attributes:
         configuration: File with the settings of pytest; empty if there is none.
         files: Files of tests.
-        roots: Folders, or files, all of them are in; `testpaths` if they are given.
+        roots: Folders all of them are in, `.` for the project's own; `testpaths` if they are given.
+        in_any_file: Files that are not called tests may hold some, too, such as doctests.
     """
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, *, everywhere: bool = False) -> None:
         self._tree = tree
         self.configuration, settings = _settings(tree)
+        self.in_any_file = any(word.startswith(_MORE_TESTS) for word in _words(settings.get("addopts")))
         self._patterns = _words(settings.get("python_files")) or list(_TEST_FILES)
         self.registered = {
             name for line in _lines(settings.get("markers")) if (name := re.split(r"[:(\s]", line, maxsplit=1)[0])
         }
+        self._avoided = [] if everywhere else _words(settings.get("norecursedirs"))
         candidates = [file for file in tree.which(self._is_test) if _COPIES.isdisjoint(file.split("/"))]
-        self.given = _words(settings.get("testpaths"))
-        self.roots = self._given_roots(candidates) if self.given else _usual_roots(candidates)
-        self.files = [file for file in candidates if any(file == root or below(file, root) for root in self.roots)]
+        self.given = _words(settings.get("testpaths")) if self.configuration in tree.files else []
+        if not any(glob(path, root_dir=tree.project, recursive=True) for path in self.given):  # noqa: PTH207 (it may be absolute)
+            self.given = []  # pytest does not rely on them either
+        if self.given:
+            self.roots = self._given_roots(candidates)
+        else:
+            candidates = [file for file in candidates if self._is_reached(file, ".")]
+            self.roots = ["."] if self.in_any_file else _usual_roots(candidates)
+        self.files = [file for file in candidates if any(self._is_reached(file, root) for root in self.roots)]
         self._marked: dict[str, set[str]] | None = None
 
     def folders_named(self, name: str) -> list[str]:
@@ -99,13 +114,20 @@ class PythonTests:
     def _is_test(self, name: str) -> bool:
         return name.endswith(".py") and _fits(name, self._patterns)
 
+    def _is_reached(self, file: str, root: str) -> bool:
+        """Tell whether pytest comes upon a file from a root: all folders on the way are ones it enters."""
+        if not below(file, root):
+            return file == root
+        folders = PurePosixPath(file).relative_to(root).parts[:-1]
+        return not any(fnmatchcase(folder, pattern) for folder in folders for pattern in self._avoided)
+
     def _given_roots(self, candidates: list[str]) -> list[str]:
         roots: list[str] = []
         for path in self.given:
             root = PurePosixPath(path).as_posix()
             if any(sign in root for sign in "*?["):
-                roots += _matching(root, candidates)
-            elif root == "." or any(file == root or below(file, root) for file in candidates):
+                roots += _matching(root, self._tree.files if self.in_any_file else candidates)
+            elif root == "." or self.in_any_file or any(file == root or below(file, root) for file in candidates):
                 roots.append(root)
         return sorted(set(roots))
 
@@ -120,6 +142,22 @@ class PythonTests:
                     found.add("/".join(parts[: depth + 1]))
                     break
         return sorted(one for one in found if not any(below(one, other) for other in found))
+
+
+def projects_within(tree: Tree) -> list[str]:
+    """Return the outermost folders that have settings of pytest of their own: projects in a folder of projects.
+
+    There are none if there are settings above them, or if what has them is a folder of tests.
+    """
+    if _settings(tree)[0]:
+        return []
+    found: list[str] = []
+    for file in sorted(tree.named(*_FILES), key=lambda file: (file.count("/"), file)):
+        folder, _, name = file.rpartition("/")
+        known = not folder or any(folder == other or below(folder, other) for other in found)
+        if not known and not set(folder.split("/")).intersection(_ROOTS) and _settings_in(tree, file, name) is not None:
+            found.append(folder)
+    return found
 
 
 def _is_usual(parts: tuple[str, ...]) -> bool:
@@ -137,26 +175,37 @@ def _matching(pattern: str, files: list[str]) -> Iterator[str]:
 
 
 def _usual_roots(files: list[str]) -> list[str]:
-    """Return the folders with a usual name that hold tests, the outermost ones, and tests beside the project's code."""
+    """Return the folders with a usual name that hold tests, the outermost ones; and those of tests beside the code.
+
+    Files are not named themselves: pytest would take those, too, that its settings tell it to leave out.
+    """
     roots: set[str] = set()
     for file in files:
         parts = PurePosixPath(file).parts
-        depth = next((index for index, part in enumerate(parts[:-1]) if part in _ROOTS), None)
-        roots.add(file if depth is None else "/".join(parts[: depth + 1]))
-    return sorted(roots)
+        if len(parts) == 1:
+            return ["."]
+        depth = next((index for index, part in enumerate(parts[:-1]) if part in _ROOTS), 0)
+        roots.add("/".join(parts[: depth + 1]))
+    return sorted(root for root in roots if not any(below(root, other) for other in roots))
 
 
 def _settings(tree: Tree) -> tuple[str, Mapping[str, Any]]:
-    """Return the file with the settings of pytest, and these."""
-    there = {file for file in tree.files if "/" not in file}
-    for name in _FILES:
-        if name not in there:
-            continue
-        text = tree.text(name)
-        settings = _toml(text, name) if name.endswith(".toml") else _ini(text, _SECTIONS[name])
-        if settings is not None:
-            return name, settings
+    """Return the file with the settings of pytest, and these: in the project's folder, or else the next above."""
+    for folder in ("", *(f"{parent}/" for parent in tree.project.absolute().parents)):
+        for name in _FILES:
+            settings = _settings_in(tree, folder + name, name)
+            if settings is not None:
+                return folder + name, settings
     return "", {}
+
+
+def _settings_in(tree: Tree, file: str, name: str) -> dict[str, Any] | None:
+    """Return the settings of pytest in a file; none if it has none, or is not there."""
+    text = tree.text(file)
+    if not text and not (tree.project / file).is_file():
+        return None
+    settings = _toml(text, name) if name.endswith(".toml") else _ini(text, _SECTIONS[name])
+    return {} if settings is None and name in _MAY_BE_EMPTY else settings
 
 
 def _toml(text: str, name: str) -> dict[str, Any] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from copy import copy
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -41,6 +42,13 @@ class Tree:
     def which(self, fits: Callable[[str], bool]) -> list[str]:
         """Return the files whose name fits."""
         return [file for file in self.files if fits(file.rpartition("/")[2])]
+
+    def without(self, folders: Iterable[str]) -> Tree:
+        """Return the tree as if it ended at some folders."""
+        left_out = tuple(folders)
+        rest = copy(self)
+        rest.files = [file for file in self.files if not any(below(file, folder) for folder in left_out)]
+        return rest
 
     def text(self, file: str) -> str:
         """Return what a file says; nothing if it cannot be read."""

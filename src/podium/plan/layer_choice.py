@@ -26,12 +26,14 @@ class Choice:
         mode: The mode that was asked for, or all layers.
         by_category: Categories were asked for, and no layers.
         notes: What a person should know.
+        refused: Those of the categories that are errored without being run, and why.
     """
 
     categories: dict[str, list[d.CategoryDocument]] = field(default_factory=dict[str, list[d.CategoryDocument]])
     mode: Mode = field(default_factory=lambda: Mode(()))
     by_category: bool = False
     notes: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    refused: dict[tuple[str, str], Diagnostic] = field(default_factory=dict[tuple[str, str], Diagnostic])
 
     def note(self, code: str, text: str, hint: str) -> None:
         """Tell a person something."""
@@ -160,7 +162,7 @@ def _layers(document: d.LayersDocument, selection: LayerSelection, choice: Choic
         asked = [name for name in asked if name in choice.mode.layers]
     choice.by_category = bool(selection.categories) and not asked and not narrowed
     if not asked and not narrowed:
-        asked = list(document.layers)
+        asked = [name for name, layer in document.layers.items() if choice.by_category or not layer.on_request]
     with_background = selection.with_background
     if with_background is None:
         with_background = document.execution.background or bool(selection.layers)

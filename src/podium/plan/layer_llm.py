@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from podium.errors import Diagnostic
 from podium.model import layers as d
 from podium.model.findings import Path
+from podium.plan.layer_choice import Choice, Place
 from podium.plan.layer_context import Context
 
 
@@ -22,19 +24,50 @@ def llm_variables(
         place: Where findings stand.
         name: What findings call the category.
     """
-    if layer is None and category is None:
-        if not context.uses_real_llm:
-            return {}
-        said = d.LlmDocument(mode="real")  # pyright: ignore[reportCallIssue]
-    else:
-        given: dict[str, object] = {}
-        for document in (layer, category):
-            if document is not None:
-                given |= {key: getattr(document, key) for key in document.model_fields_set}
-        said = d.LlmDocument.model_construct(**given)  # pyright: ignore[reportArgumentType]
+    said = _said(context, layer, category)
+    if said is None:
+        return {}
     mode = _mode(context, said, place, name)
     timeout = {} if said.timeout is None else {"TEST_LLM_TIMEOUT": f"{said.timeout / 1e9:g}"}
     return {"TEST_LLM_MODE": mode, **timeout}
+
+
+def without_model(context: Context, choice: Choice) -> dict[Place, Diagnostic]:
+    """Return the chosen categories that need a real language model and cannot have one, and why.
+
+    Args:
+        context: What the plan is made of.
+        choice: What is run.
+    """
+    found: dict[Place, Diagnostic] = {}
+    for layer, categories in choice.categories.items():
+        document = context.document.layers[layer].llm
+        for category in categories:
+            said = _said(context, document, category.llm)
+            if said is None or said.mode == "mock" or said.fallback_to_mock or _has_key(context, said):
+                continue
+            at: Path = ("layers", layer, "llm")
+            if category.llm is not None:
+                at = ("layers", layer, "categories", context.position(layer, category.name), "llm")
+            keys = ", ".join(said.keys)
+            text = f"`{layer}/{category.name}` needs a real language model, and none of {keys} is set"
+            hint = "set one of them, or allow fallback_to_mock"
+            found[layer, category.name] = Diagnostic("P237", text, hint, context.placed.span(*at))
+    return found
+
+
+def _said(context: Context, layer: d.LlmDocument | None, category: d.LlmDocument | None) -> d.LlmDocument | None:
+    if layer is None and category is None:
+        return d.LlmDocument(mode="real") if context.uses_real_llm else None  # pyright: ignore[reportCallIssue]
+    given: dict[str, object] = {}
+    for document in (layer, category):
+        if document is not None:
+            given |= {key: getattr(document, key) for key in document.model_fields_set}
+    return d.LlmDocument.model_construct(**given)  # pyright: ignore[reportArgumentType]
+
+
+def _has_key(context: Context, said: d.LlmDocument) -> bool:
+    return any(context.environ.get(key) for key in said.keys)
 
 
 def _mode(context: Context, said: d.LlmDocument, place: Path, name: str) -> str:
@@ -42,13 +75,8 @@ def _mode(context: Context, said: d.LlmDocument, place: Path, name: str) -> str:
         return "mock"
     if said.fallback_to_mock and not context.uses_real_llm:
         return "mock"
-    if any(context.environ.get(key) for key in said.keys):
-        return said.mode
-    keys = ", ".join(said.keys)
-    if said.fallback_to_mock:
-        text = f"`{name}` uses a mock instead of a language model: none of {keys} is set"
-        context.warn("P244", text, "set one of them", *place)
-        return "mock"
-    text = f"`{name}` needs a real language model, and none of {keys} is set"
-    context.fail("P237", text, "set one of them, or allow fallback_to_mock", *place)
-    return said.mode
+    if not said.fallback_to_mock or _has_key(context, said):
+        return said.mode  # without a key such a category is not run, see `without_model`
+    text = f"`{name}` uses a mock instead of a language model: none of {', '.join(said.keys)} is set"
+    context.warn("P244", text, "set one of them", *place)
+    return "mock"

@@ -78,8 +78,10 @@ def service_steps(context: Context, services: Services, order: Order) -> Iterato
         if not users:
             continue
         service = _service(name, context)
-        span = context.placed.span("services", name) if name in context.document.services else None
-        context.findings.extend(replace(finding, span=span) for finding in unknown_placeholders(service))
+        for key, finding in unknown_placeholders(service):
+            span = context.placed.span("services", name, key) if name in context.document.services else None
+            context.findings.append(replace(finding, span=span))
+        _check_files(name, context)
         yield Step(
             name=PREFIX + name,
             work=Work("service", plain(service)),
@@ -90,6 +92,17 @@ def service_steps(context: Context, services: Services, order: Order) -> Iterato
             expected=_startup(name, context),
             labels={"service": name},
         )
+
+
+def _check_files(name: str, context: Context) -> None:
+    """Note what a service is started from and is not there."""
+    document, at = context.document.services.get(name), ("services", name)
+    if document is None or document.compose is None:
+        return
+    file, inner = (document.compose, ()) if isinstance(document.compose, str) else (document.compose.file, ("file",))
+    if not (context.project / file).is_file():
+        text = f"there is no Compose file `{file}` for the service `{name}`"
+        context.warn("E533", text, "its path is relative to the folder of the project", *at, "compose", *inner)
 
 
 def _layers_first(users: Collection[str], order: Order) -> Iterator[Need]:

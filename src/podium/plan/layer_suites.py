@@ -20,6 +20,7 @@ from podium.plan.suites import (
     PytestSuite,
     Quarantined,
     Selection,
+    SharedLimits,
     Suite,
 )
 
@@ -157,7 +158,7 @@ def payload_of(
         early_end=fail_fast.early_end,
         flaky=defaults.flaky,
         criteria=criteria_of(category.success),
-        limits=_limits(context, document.limits, category.limits),
+        limits=_limits(context, layer, category.limits),
         quarantine=tuple(Quarantined(q.test, q.until, q.reason) for q in context.document.quarantine),
         selection=Selection(
             only=selection.only,
@@ -215,17 +216,25 @@ def criteria_of(success: d.SuccessDocument | None) -> Criteria:
     )
 
 
-def _limits(context: Context, layer: d.LimitsDocument | None, category: d.LimitsDocument | None) -> Limits:
-    """Return what a suite may use: the tightest of what its category, its layer and all layers may."""
-    found = [limits for limits in (layer, category) if limits is not None]
-    memory = [limits.memory for limits in found if limits.memory is not None]
-    cpu = [share for share in (*(limits.cpu for limits in found), context.document.execution.cpu) if share is not None]
-    processes = [limits.processes for limits in found if limits.processes is not None]
-    return Limits(
-        memory=int(min(memory)) if memory else None,
-        cpu=min(cpu) if cpu and min(cpu) < 1 else None,
-        processes=min(processes) if processes else None,
-    )
+def _limits(context: Context, layer: str, category: d.LimitsDocument | None) -> Limits:
+    """Return what a suite may use: what its category says, each within what all suites of its layer may together."""
+    most, document = context.document.execution.cpu, context.document.layers[layer].limits
+    memory, cpu, processes = (category.memory, category.cpu, category.processes) if category else (None, None, None)
+    shares = [share for share in (cpu, most) if share is not None]
+    shared = None
+    if document is not None:
+        of_layer = _whole(document.memory), _share(document.cpu), document.processes
+        shared = SharedLimits(f"layer `{layer}`", *of_layer) if any(of_layer) else None
+    return Limits(_whole(memory), _share(min(shares, default=None)), processes, shared)
+
+
+def _whole(memory: float | None) -> int | None:
+    return None if memory is None else int(memory)
+
+
+def _share(cpu: float | None) -> float | None:
+    """Return a share of all processors, nothing if it is all of them."""
+    return None if cpu is None or cpu >= 1 else cpu
 
 
 def _numbered(value: Any, shard: Shard) -> Any:

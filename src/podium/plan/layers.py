@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from podium.plan.graph import Plan
 from podium.plan.layer_choice import Choice, Place, check_environment, check_numbers, choose
 from podium.plan.layer_context import Context, FindRunner, Runner
 from podium.plan.layer_fail_fast import fail_fast
+from podium.plan.layer_llm import without_model
 from podium.plan.layer_order import Order, category_groups, order_of
 from podium.plan.layer_phases import phases_of
 from podium.plan.layer_selection import LayerSelection
@@ -93,8 +95,8 @@ def plan_layers(
         today: For excuses that are over; None: the day it is.
 
     Raises:
-        PlanError: What was asked for is not there (P230 to P234), may not be (P235, P236, P237), is no number that
-            makes sense (P242), or a category has no runner (P238).
+        PlanError: What was asked for is not there (P230 to P234), may not be (P235, P236), lacks a language model
+            (P237), is no number that makes sense (P242), or a category has no runner (P238).
         NothingSelectedError: Nothing is left to be run (U404).
     """
     selection = selection or LayerSelection()
@@ -118,6 +120,7 @@ def plan_layers(
     context.findings.extend(over(known, today or date.today(), spans))  # noqa: DTZ011 (the day people have)
     choice = choose(document, selection)
     runners = _runners(context, choice)
+    choice.refused = _refused(context, choice)
     return _plan(loaded, context, choice, runners)
 
 
@@ -161,7 +164,10 @@ def _plan(loaded: LoadedLayers, context: Context, choice: Choice, runners: Runne
 def _steps(loaded: LoadedLayers, context: Context, choice: Choice, runners: Runners, order: Order) -> Plan:
     """Return the plan of some layers."""
     execution, selection = context.document.execution, context.selection
-    listed = {name: choice.categories[name] for name in order.before}
+    listed = {
+        name: [category for category in choice.categories[name] if (name, category.name) not in choice.refused]
+        for name in order.before
+    }
     budgets = _budgets(context, choice, order)
     lowering = Lowering(context, choice, runners, services_of(context, listed), order, budgets)
     lowering.lower()
@@ -224,6 +230,31 @@ def _runners(context: Context, choice: Choice) -> Runners:
         hint = "; ".join(finding.message for finding in context.findings[:3])
         raise NothingSelectedError("no valid layers selected for execution", hint=hint)
     return runners  # pyright: ignore[reportReturnType]
+
+
+def _refused(context: Context, choice: Choice) -> dict[Place, Diagnostic]:
+    """Return the categories that cannot be run for want of a language model; the others are run all the same.
+
+    Raises:
+        PlanError: No category that was asked for can be run (P237).
+    """
+    found = without_model(context, choice)
+    selection = context.selection
+    layers = selection.layers or choice.mode.layers or tuple(choice.categories)
+    asked = [
+        (layer, category.name)
+        for layer in choice.categories
+        for category in choice.categories[layer]
+        if layer in layers
+        and (not selection.categories or category.name in selection.categories)
+        and (not selection.tags or set(selection.tags) & set(category.tags))
+    ]
+    if found and found.keys() >= set(asked):
+        raise PlanError(in_order(list(found.values())))
+    for finding in found.values():
+        text = f"{finding.message}, so it is not run and counts as errored"
+        context.findings.append(replace(finding, message=text, severity="warning"))
+    return found
 
 
 def _discovered(name: str, project: Path) -> Runner | None:

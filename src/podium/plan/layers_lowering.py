@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from podium.errors import Diagnostic
 from podium.model import layers as d
 from podium.plan.graph import Need, Step
 from podium.plan.layer_choice import Choice, Place
@@ -118,6 +119,8 @@ class Lowering:
     ) -> list[str]:
         """Add the steps of a category, and return their names."""
         place = (layer, category.name)
+        if place in self.choice.refused:
+            return self._refused(layer, category, needs, self.choice.refused[place])
         kind, suite = self.runners[place]
         real = self.services.real[place]
         expressions = {name: f"${{steps[{json.dumps(PREFIX + name)}].output.env}}" for name in real}
@@ -145,6 +148,23 @@ class Lowering:
                 allow_failure=True,
                 expected=1.0 if expected is None else expected / 1e9 / len(names),
                 labels=_labels(layer, category),
+            )
+            self.steps.append(step)
+        return names
+
+    def _refused(self, layer: str, category: d.CategoryDocument, needs: tuple[Need, ...], why: Diagnostic) -> list[str]:
+        """Add steps that say why a category is not run; the others of its layer do not end with it."""
+        names = self._names((layer, category.name))
+        payload = {"type": "NoLanguageModel", "diagnostics": [f"{why.message}\nhint: {why.hint}"]}
+        for name in names:
+            step = Step(
+                name=name,
+                work=Work("invalid", payload),
+                needs=_unique(needs),
+                slots=0,
+                allow_failure=True,
+                expected=0.001,
+                labels={**_labels(layer, category), "why": why.message},
             )
             self.steps.append(step)
         return names

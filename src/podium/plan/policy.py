@@ -155,7 +155,7 @@ class Group(Value, frozen=True):
         starts: So many starts at most within `per`; 0: no limit.
         per: Window of `starts` [s].
         budget: Longest time from the first start of one of them; then those under way are stopped and count as timed
-            out, and the others are skipped [s].
+            out, and the others are skipped. While no process works on the run, none of it is used [s].
         fail_fast: When one of them does not pass: `pending` skips those that have not begun, `running` also stops those
             that have.
     """

@@ -14,7 +14,10 @@ from podium.plan.services import Health, Service
 _PLACEHOLDER = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _BEFORE = ("argv", "command", "env", "mounts", "cwd")
 _AFTER = ("exports", "health")
+_WRITTEN = {"argv": "command", "command": "args"}
+"""Field of a service to what it is called in documents, where that differs."""
 _HINT = "write `$${` for a plain `${`"
+_NO_PORTS = "give the service a port, such as ports: {http: 0}"
 
 
 def values_of(ports: Mapping[str, int], folder: str) -> dict[str, str]:
@@ -48,23 +51,24 @@ def filled_after(service: Service, values: Mapping[str, str]) -> Service:
     return _filled(service, _AFTER, values)
 
 
-def unknown_placeholders(service: Service) -> list[Diagnostic]:
-    """Return a finding for every placeholder that has no meaning in a service, without starting it."""
+def unknown_placeholders(service: Service) -> list[tuple[str, Diagnostic]]:
+    """Return every placeholder that has no meaning in a service, without starting it: its key, and what to say."""
     folder = "/" if service.argv or service.image or service.compose else ""
     ports = dict.fromkeys(service.ports, 0)
     later = {name: number for name, number in ports.items() if not service.compose or not service.ports[name]}
-    findings: list[Diagnostic] = []
+    findings: list[tuple[str, Diagnostic]] = []
     for names, known in ((_BEFORE, values_of(later, folder)), (_AFTER, values_of(ports, folder))):
         for name in names:
             unknown = [found for found in _placeholders(getattr(service, name)) if found not in known]
-            findings += [_unknown(found, known, f"`{name}` of service `{service.name}`") for found in unknown]
+            where = _where(name, service)
+            findings += [(_WRITTEN.get(name, name), _unknown(found, known, where)) for found in unknown]
     return findings
 
 
 def _filled(service: Service, names: tuple[str, ...], values: Mapping[str, str]) -> Service:
     changes: dict[str, Any] = {}
     for name in names:
-        where = f"`{name}` of service `{service.name}`"
+        where = _where(name, service)
         changes[name] = _mapped(getattr(service, name), lambda text, where=where: _fill(text, values, where))
     return msgspec.structs.replace(service, **changes)
 
@@ -106,6 +110,12 @@ def _placeholders(value: Any) -> Iterator[str]:
     yield from found
 
 
+def _where(name: str, service: Service) -> str:
+    return f"`{_WRITTEN.get(name, name)}` of service `{service.name}`"
+
+
 def _unknown(name: str, known: Mapping[str, str], where: str) -> Diagnostic:
     names = ", ".join(f"`${{{name}}}`" for name in known) or "none"
-    return Diagnostic("E534", f"unknown placeholder `${{{name}}}` in {where}; there are: {names}", _HINT)
+    is_port = name.partition(".")[0] == "port" and "port" not in known
+    hint = _NO_PORTS if is_port else _HINT
+    return Diagnostic("E534", f"unknown placeholder `${{{name}}}` in {where}; there are: {names}", hint)

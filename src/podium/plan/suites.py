@@ -7,6 +7,22 @@ from typing import Literal
 from podium.plan.policy import Value
 
 
+class SharedLimits(Value, frozen=True):
+    """What suites may use together that run at the same time; more ends the one that uses most.
+
+    Attributes:
+        name: Of what the limits belong to, for people: "layer `fast`".
+        memory: [byte].
+        cpu: Share of all processors, 0..1; more than that slows them down.
+        processes: How many processes at once.
+    """
+
+    name: str
+    memory: int | None = None
+    cpu: float | None = None
+    processes: int | None = None
+
+
 class Limits(Value, frozen=True):
     """What a suite may use, all of its processes together; more ends it.
 
@@ -14,11 +30,19 @@ class Limits(Value, frozen=True):
         memory: [byte].
         cpu: Share of all processors, 0..1; more than that slows it down.
         processes: How many processes at once.
+        shared: What it may use together with others.
     """
 
     memory: int | None = None
     cpu: float | None = None
     processes: int | None = None
+    shared: SharedLimits | None = None
+
+    @property
+    def most_memory(self) -> int | None:
+        """What it may use if nothing else runs [byte]."""
+        shared = None if self.shared is None else self.shared.memory
+        return min((memory for memory in (self.memory, shared) if memory is not None), default=None)
 
 
 class Criteria(Value, frozen=True):

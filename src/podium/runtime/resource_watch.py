@@ -2,7 +2,7 @@
 
 Use, in the thread of a running event loop:
 
-    watch = ResourceWatch(suite.limits, on_exceeded)     # on_exceeded(failure): kill the group
+    watch = ResourceWatch(suite.limits, on_exceeded, run=attempt.run)    # on_exceeded(failure): kill the group
     group = ProcessGroup(argv, env=env | watch.env)
     watch.start()                                        # after the first process is started
     ...
@@ -26,43 +26,11 @@ from collections.abc import Callable
 from podium.events import Failure
 from podium.plan.suites import Limits
 from podium.runtime.process_usage import USAGE_VARIABLE, MarkedProcesses, ProcessUsage
+from podium.runtime.resource_share import ShareMember, mebibytes, share_of
+from podium.runtime.throttle import Throttle
 
 _BETWEEN_LOOKS = 0.25
 _BETWEEN_LOOKS_AT_CPU = 0.1
-_MIB = 1 << 20
-
-
-class Throttle:
-    """Decides when processes may run so that they use their share of the processors and no more.
-
-    A bucket fills with processor time at the rate that is allowed, up to what is allowed in one second, and is drawn
-    from by what they use. When it is empty they are held, until there is a tenth of a second's worth in it again.
-
-    Args:
-        share: Of all processors, 0..1.
-        processors: How many there are.
-    """
-
-    def __init__(self, share: float, processors: int) -> None:
-        self._rate = share * processors
-        self._room = self._rate
-        self._held = False
-        self._before: tuple[float, float] | None = None
-
-    def may_run(self, now: float, used: float) -> bool:
-        """Return whether the processes may run until the next look.
-
-        Args:
-            now: Time on a scale that does not go back [s].
-            used: Processor time they have used in all [s].
-        """
-        if self._before is not None:
-            then, used_then = self._before
-            drawn = max(0.0, used - used_then)  # what a lost process has used is lost with it
-            self._room = min(self._rate, self._room + (now - then) * self._rate - drawn)
-        self._before = now, used
-        self._held = self._room < (0.1 * self._rate if self._held else 0.0)
-        return not self._held
 
 
 class ResourceWatch:
@@ -71,19 +39,27 @@ class ResourceWatch:
     Memory and the number of processes: `on_exceeded` is called once. Processors: the processes are held and let go by
     turns (SIGSTOP, SIGCONT), so that they use their share.
 
+    What suites may use together that run at the same time is looked at by the watch of each of them.
+
     Args:
         limits: What they may use together.
         on_exceeded: Called in the event loop with a failure of type `MemoryLimit` or `ProcessLimit`.
+        run: Run id; suites of other runs have no limits in common with this one.
     """
 
-    def __init__(self, limits: Limits, on_exceeded: Callable[[Failure], None]) -> None:
+    def __init__(self, limits: Limits, on_exceeded: Callable[[Failure], None], *, run: str = "") -> None:
         self._limits = limits
         self._on_exceeded = on_exceeded
         mark = uuid.uuid4().hex
         self.env: dict[str, str] = {USAGE_VARIABLE: mark} if _any(limits) else {}
         """Variables by which the processes are found."""
         self._processes = MarkedProcesses(mark)
-        self._throttle = None if limits.cpu is None else Throttle(limits.cpu, os.cpu_count() or 1)
+        processors, shared = os.cpu_count() or 1, limits.shared
+        self._throttle = None if limits.cpu is None else Throttle(limits.cpu, processors)
+        self._share = None if shared is None else share_of(run, shared, processors)
+        is_held = limits.cpu is not None or (shared is not None and shared.cpu is not None)
+        self._interval = _BETWEEN_LOOKS_AT_CPU if is_held else _BETWEEN_LOOKS
+        self._told = False
         self._held: list[ProcessUsage] = []
         self._released = False
         self._lock = threading.Lock()
@@ -97,7 +73,8 @@ class ResourceWatch:
         loop = asyncio.get_running_loop()
 
         def tell(failure: Failure) -> None:
-            if not self._over.is_set():
+            if not self._over.is_set() and not self._told:
+                self._told = True
                 self._on_exceeded(failure)
 
         def tell_from_thread(failure: Failure) -> None:
@@ -121,22 +98,33 @@ class ResourceWatch:
             self._thread.join()
 
     def _watch(self, tell: Callable[[Failure], None]) -> None:
+        member = ShareMember(self._processes, tell)
+        if self._share is not None:
+            self._share.join(member)
         try:
-            self._look_until_over(tell)
+            self._look_until_over(tell, member)
         finally:
             self.release()  # nothing must stay held that nobody watches
+            if self._share is not None:
+                self._share.leave(member)
 
-    def _look_until_over(self, tell: Callable[[Failure], None]) -> None:
-        interval = _BETWEEN_LOOKS if self._throttle is None else _BETWEEN_LOOKS_AT_CPU
-        while not self._over.wait(interval):
+    def _look_until_over(self, tell: Callable[[Failure], None], member: ShareMember) -> None:
+        while not self._over.wait(self._interval):
             processes = self._processes.look()
             failure = self._exceeded(processes)
             if failure is not None:
                 tell(failure)
                 return
-            if self._throttle is not None:
-                used = sum(process.cpu for process in processes)
-                self._hold_or_let_go(processes, may_run=self._throttle.may_run(time.monotonic(), used))
+            if self._share is not None:
+                self._share.look(member, processes)
+            if self._throttle is not None or self._share is not None:
+                self._hold_or_let_go(processes, may_run=self._may_run(processes))
+
+    def _may_run(self, processes: list[ProcessUsage]) -> bool:
+        used = sum(process.cpu for process in processes)
+        alone = self._throttle is None or self._throttle.may_run(time.monotonic(), used)
+        together = self._share is None or self._share.may_run()
+        return alone and together
 
     def _exceeded(self, processes: list[ProcessUsage]) -> Failure | None:
         living = sum(not process.ended for process in processes)
@@ -148,7 +136,7 @@ class ResourceWatch:
         memory = self._processes.memory(processes, most)
         if memory <= most:
             return None
-        return Failure("MemoryLimit", f"used {_mib(memory, above=most)} of memory, more than {_mib(most)}")
+        return Failure("MemoryLimit", f"used {mebibytes(memory, above=most)} of memory, more than {mebibytes(most)}")
 
     def _hold_or_let_go(self, processes: list[ProcessUsage], *, may_run: bool) -> None:
         with self._lock:
@@ -177,10 +165,4 @@ def _signal(process: ProcessUsage, number: signal.Signals) -> bool:
 
 
 def _any(limits: Limits) -> bool:
-    return any(limit is not None for limit in (limits.memory, limits.cpu, limits.processes))
-
-
-def _mib(size: int, above: int = 0) -> str:
-    """Return an amount of memory for a person, with as many digits as it takes to be seen to be more than another."""
-    digits = next(n for n in (0, 1, 2, 3, 6) if n == 6 or round(size / _MIB, n) > round(above / _MIB, n))  # noqa: PLR2004
-    return f"{size / _MIB:.{digits}f} MiB"
+    return any(limit is not None for limit in (limits.memory, limits.cpu, limits.processes, limits.shared))

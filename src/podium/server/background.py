@@ -16,12 +16,12 @@ caches have no priorities. A task that was queued with `beside` begins neverthel
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -34,7 +34,7 @@ from podium.messages import Cancel
 from podium.plan.graph import Plan
 from podium.protocols import content_digest
 from podium.runtime import ownership
-from podium.runtime.process_group import GROUP_VARIABLE
+from podium.server.background_environment import environment, forget, keep, kept
 from podium.session import Session
 from podium.store import Daemon, RunRow, Task, new_run_id, task_of
 from podium.store.queue import OPTION
@@ -60,6 +60,8 @@ def enqueue(
 ) -> str:
     """Queue a plan and return the id of its run; from here on it is not lost. `ensure_daemon` has it worked on.
 
+    It will run with the environment that this process has now.
+
     Args:
         session: Its store keeps the queue.
         plan: What to run.
@@ -71,6 +73,7 @@ def enqueue(
         cwd: Working directory; by default that of this process.
 
     Raises:
+        EnvironmentProblemError: Its environment cannot be kept (E502).
         NothingSelectedError: The plan has no steps.
         PlanError: A step asks for something that another process cannot do (P206).
         StoreError: It cannot be written down.
@@ -85,7 +88,8 @@ def enqueue(
     Dispatcher.check(plan, ALL_KINDS)
     folder = str((cwd or Path.cwd()).resolve())
     plan = session.with_expected_durations(plan)
-    return _announce(session, plan, Task("", category, priority, timeout, retries, beside=beside, cwd=folder))
+    task = Task("", category, priority, timeout, retries, beside=beside, cwd=folder)
+    return _announce(session, plan, task, environment())
 
 
 def enqueue_again(session: Session, row: RunRow) -> str:
@@ -93,10 +97,11 @@ def enqueue_again(session: Session, row: RunRow) -> str:
     task = task_of(row)
     assert task is not None, row.id
     again = msgspec.structs.replace(task, retried=task.retried + 1)
-    return _announce(session, session.plan_of(row.id), again, parent=row.id)
+    variables = kept(session.store.path, row.id)
+    return _announce(session, session.plan_of(row.id), again, variables, parent=row.id)
 
 
-def _announce(session: Session, plan: Plan, task: Task, parent: str | None = None) -> str:
+def _announce(session: Session, plan: Plan, task: Task, variables: Mapping[str, str], parent: str | None = None) -> str:
     run = new_run_id()
     task = msgspec.structs.replace(task, run=run)
     limits = [limit for limit in (plan.deadline, task.timeout) if limit is not None]
@@ -105,6 +110,7 @@ def _announce(session: Session, plan: Plan, task: Task, parent: str | None = Non
     definition = definition_of(plan)
     digest = content_digest(definition)
     started = run_started(run, plan, definition=digest, at_us=time.time_ns() // 1000, parent=parent)
+    keep(session.store.path, run, variables)  # before anybody can begin it
     session.store.append(run, 1, [started], {digest: definition})
     return run
 
@@ -112,7 +118,7 @@ def _announce(session: Session, plan: Plan, task: Task, parent: str | None = Non
 def ensure_daemon(session: Session, *, at_once: int = AT_ONCE) -> bool:
     """Have the queue worked on: start a daemon unless there is one or nothing to do. Return whether there is one now.
 
-    However many call this at the same time, one daemon is started. It has this process's environment.
+    However many call this at the same time, one daemon is started.
 
     Args:
         session: Its store keeps the queue.
@@ -176,17 +182,25 @@ def cancel(session: Session, row: RunRow, content: Cancel) -> bool:
     except StoreError as error:
         if error.diagnostics[0].code != "E511":  # the same, a moment later
             raise
+    forget_done(session)
     return True
+
+
+def forget_done(session: Session) -> None:
+    """Delete what is kept of the environments of tasks that are over."""
+
+    def is_over(run: str) -> bool | None:
+        try:
+            return session.store.run(run).outcome is not None
+        except UsageError:
+            return None
+
+    forget(session.store.path, is_over)
 
 
 def now_us() -> int:
     """Return the time of day [us since the Unix epoch]."""
     return time.time_ns() // 1000
-
-
-def environment() -> dict[str, str]:
-    """Return the environment without the labels by which a process belongs to a run that ends before it does."""
-    return {name: value for name, value in os.environ.items() if name not in (ownership.VARIABLE, GROUP_VARIABLE)}
 
 
 def log_of(store: Path) -> Path:

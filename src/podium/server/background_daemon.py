@@ -31,7 +31,8 @@ from podium.events import CancelRequested, RunFinished, RunResumed
 from podium.messages import Cancel
 from podium.runtime import ownership
 from podium.runtime.interrupts import Interrupts
-from podium.server.background import enqueue_again, environment, is_there, log_of, now_us
+from podium.server.background import enqueue_again, forget_done, is_there, log_of, now_us
+from podium.server.background_environment import kept
 from podium.session import Session
 from podium.store import Daemon, RunRow, Task, task_of
 
@@ -124,6 +125,7 @@ class Worker:
             for row in self._store.tasks_to_repeat():
                 enqueue_again(self._session, row)
             self._may_repeat = False
+            forget_done(self._session)
         waiting = self._waiting()
         self._begin(waiting)
         return bool(self._children or waiting or self._store.change_daemon(self._left).engine)
@@ -198,7 +200,7 @@ class Worker:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "podium.server.background_daemon", str(self._store.path), "run", row.id],
             stdin=subprocess.PIPE,
-            env=environment(),
+            env=kept(self._store.path, row.id),
             cwd=task.cwd if Path(task.cwd).is_dir() else None,
         )
 

@@ -24,7 +24,7 @@ from podium.events import (
 from podium.model.scenario import Verdict
 from podium.protocols import Record
 from podium.sinks.tally import FAILING, StepTally, Tally, short_id
-from podium.sinks.test_lines import closing_lines, counts_in_words, new_result_lines
+from podium.sinks.test_lines import closing_lines, counts_in_words, new_result_lines, total_in_words
 from podium.sinks.writing import for_stream, headed, how_long, outcome_word, printable
 
 
@@ -125,7 +125,7 @@ def summary_lines(tally: Tally) -> list[str]:
     counts = ", ".join(parts) or how_many(tally, 0)
     tests = tally.tests
     if tests.total:
-        counts = f"{tests.total:,} test{'' if tests.total == 1 else 's'}, {counts_in_words(tests)}"
+        counts = total_in_words(tests)
     lines = [f"{_name(tally)} {outcome}: {counts} in {how_long(tally.duration)}"]
     for number, command in enumerate(_next_commands(tally)):
         lines.append(f"{'      ' if number else 'next: '}podium {command} {short_id(tally.run)}")

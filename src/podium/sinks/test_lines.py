@@ -12,7 +12,6 @@ from podium.test_results import TEST_OUTCOMES, TestCounts, TestResult
 _SLOW = 1.0
 """Tests that take at least this long are named as slow [s]."""
 _SLOWEST = 5
-_WORDS = {"xfailed": "xfailed", "xpassed": "xpassed"}
 
 
 def counts_in_words(counts: TestCounts) -> str:
@@ -22,10 +21,17 @@ def counts_in_words(counts: TestCounts) -> str:
         number = getattr(counts, outcome)
         if number:
             flaky = f" ({counts.flaky} flaky)" if outcome == "passed" and counts.flaky else ""
-            parts.append(f"{number:,} {_WORDS.get(outcome) or outcome_word(outcome)}{flaky}")
+            parts.append(f"{number:,} {outcome_word(outcome)}{flaky}")
     if counts.quarantined:
         parts.append(f"{counts.quarantined:,} of them in quarantine")
     return ", ".join(parts) or "no tests"
+
+
+def total_in_words(counts: TestCounts) -> str:
+    """Return how many tests there were and what they came to: `15 tests, 12 passed (1 flaky), 3 failed`."""
+    if not counts.total:
+        return "no tests"
+    return f"{counts.total:,} test{'' if counts.total == 1 else 's'}, {counts_in_words(counts)}"
 
 
 def result_lines(step: str, result: TestResult, *, details: bool) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.events import AttemptFinished, AttemptStopping, Failure
+from podium.events import AttemptFinished, AttemptStopping, Failure, RunResumed, StepFinished
 from podium.plan.graph import Need, Step
 from podium.plan.policy import Group, Policy, Retry
 from podium.protocols import Finished, Work
@@ -29,6 +29,76 @@ def test_the_budget_begins_with_the_first_step_of_the_group():
     steps = [Step("before", Work("scripted")), step("a", "before")]
     run = Conducted(steps, {"before": [passing(20.0)], "a": [passing(9.0)]}, groups={"layer": Group(budget=10.0)})
     assert run.run().summary.outcome == "passed"
+
+
+def crashed(steps, acts, *, at, event, **more):
+    """Return the journal of a run that was killed right after it wrote down the first event of a kind from `at` on."""
+    run = Conducted(steps, acts, **more).run()
+    length = next(
+        number
+        for number, entry in enumerate(run.events, 1)
+        if isinstance(entry, event) and entry.at_us >= run.events[0].at_us + at * 1e6
+    )
+    return run.cut(length)
+
+
+AFTER = 3_600_000_000
+"""How much later a run is taken up again [us]."""
+
+
+def taken_up(steps, acts, journal, *, later=AFTER, **more):
+    """Go on with a run whose process died, `later` after the last thing that was written down [us]."""
+    last = list(journal.read("run"))[-1].event.at_us
+    return Conducted(steps, acts, journal=journal, epoch_us=last + later, **more).resume()
+
+
+def test_a_resumed_group_has_what_is_left_of_its_budget_whenever_the_run_is_taken_up():
+    groups = {"layer": Group(budget=10.0)}
+    steps = [Step("before", Work("scripted")), step("a", "before"), step("b", "a"), Step("other", Work("scripted"))]
+    acts = {"before": [passing(20.0)], "a": [passing(6.0)], "b": [hanging()], "other": [passing(40.0)]}
+    journal = crashed(steps, acts, at=26.0, event=StepFinished, groups=groups)  # `a` ended, `b` had not begun
+    again = taken_up(steps, {"b": [hanging()], "other": [passing(1.0)]}, journal, groups=groups)
+    assert again.outcomes == {"before": "passed", "a": "passed", "b": "timed_out", "other": "passed"}
+    (stopping,) = again.of(AttemptStopping)
+    assert (stopping.step, stopping.reason) == ("b", "budget")
+    assert (stopping.at_us - again.of(RunResumed)[0].at_us) / 1e6 == pytest.approx(4.0)
+
+
+def test_what_was_used_adds_up_over_several_crashes():
+    groups = {"layer": Group(budget=10.0)}
+    steps = [step("a"), step("b", "a"), step("c", "b"), step("d", "c")]
+    journal = crashed(steps, {"a": [passing(4.0)], "b": [hanging()]}, at=4.0, event=StepFinished, groups=groups)
+    second = taken_up(steps, {"b": [passing(4.0)], "c": [hanging()]}, journal, groups=groups)
+    cut = 1 + next(index for index, event in enumerate(second.events) if getattr(event, "step", "") == "c")
+    third = taken_up(steps, {"c": [passing(1.5)], "d": [hanging()]}, second.cut(cut), groups=groups)
+    assert third.outcomes == {"a": "passed", "b": "passed", "c": "passed", "d": "timed_out"}
+    (stopping,) = third.of(AttemptStopping)
+    assert (stopping.at_us - third.of(RunResumed)[1].at_us) / 1e6 == pytest.approx(2.0)
+
+
+def test_a_group_whose_budget_was_used_up_before_the_crash_begins_nothing_more():
+    groups = {"layer": Group(budget=10.0)}
+    steps, acts = [step("a"), step("b", "a")], {"a": [hanging()]}
+    journal = crashed(steps, acts, at=10.0, event=AttemptStopping, groups=groups)
+    again = taken_up(steps, {}, journal, groups=groups)
+    assert again.outcomes == {"a": "timed_out", "b": "skipped"}
+    assert again.reasons == dict.fromkeys("ab", "the 10 s of `layer` are used up")
+    assert again.started == []
+
+
+def test_a_clock_that_was_set_back_gives_a_group_no_time():
+    groups = {"layer": Group(budget=10.0)}
+    steps = [step("a"), step("b", "a")]
+    journal = crashed(steps, {"a": [passing(6.0)], "b": [hanging()]}, at=6.0, event=StepFinished, groups=groups)
+    again = taken_up(steps, {"b": [passing(5.0)]}, journal, later=-AFTER, groups=groups)
+    assert again.outcomes == {"a": "passed", "b": "timed_out"}
+
+
+def test_a_group_that_had_not_begun_has_its_whole_budget_after_a_crash():
+    groups = {"layer": Group(budget=10.0)}
+    steps = [Step("before", Work("scripted")), step("a", "before")]
+    journal = crashed(steps, {"before": [passing(20.0)]}, at=20.0, event=AttemptFinished, groups=groups)
+    assert taken_up(steps, {"a": [passing(9.5)]}, journal, groups=groups).outcomes["a"] == "passed"
 
 
 def test_what_waits_for_another_attempt_when_the_budget_is_used_up_is_timed_out():

@@ -9,6 +9,7 @@ from podium.errors import EnvironmentProblemError, UsageError
 from podium.executors import changes
 from podium.executors.changes import (
     SEEN,
+    Impacts,
     changed_files,
     differing,
     impact_since,
@@ -60,6 +61,17 @@ def test_files_that_changed_came_or_went_since_the_last_full_run_are_found(proje
     assert impact is not None
     assert impact.changed == ("README.md", "src/a.py", "src/new.py")
     assert impact.touches("tests/test_a.py")
+
+
+def test_all_suites_of_a_run_get_the_same_answer_and_the_next_run_another(project):
+    remember(project.folder, snapshot(project.folder))
+    project.put("src/a.py", "2")
+    impacts = Impacts(project.folder)
+    first = impacts.since("one")
+    project.put("tests/test_b.py", "import a")
+    assert impacts.since("one") is first
+    assert first.changed == ("src/a.py",)
+    assert impacts.since("two").changed == ("src/a.py", "tests/test_b.py")
 
 
 def test_the_answer_is_new_when_any_file_is_not_as_it_was(project):

@@ -1,13 +1,14 @@
 """Which of the tests that were found are run."""
 
 import subprocess
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podium.errors import UsageError
-from podium.executors.changes import remember, snapshot
+from podium.executors.changes import impact_since, remember, snapshot
 from podium.executors.found import FoundTest
 from podium.executors.selecting import select
 from podium.plan.suites import CommandSuite, PytestSuite, Selection
@@ -22,7 +23,11 @@ def found_in(*names):
 
 def chosen(found, records=None, *, project, suite=PytestSuite, workers=None, **selection):
     more = {} if workers is None else {"workers": workers}
-    return select(found, suite(selection=Selection(**selection), **more), records or {}, project=project)
+    return selected(found, suite(selection=Selection(**selection), **more), records or {}, project)
+
+
+def selected(found, suite, records, project):
+    return select(found, suite, records, project=project, impact_since=partial(impact_since, project))
 
 
 def names(choice):
@@ -88,7 +93,8 @@ def test_without_a_full_run_to_compare_with_all_tests_are_run(project):
     (project / ".podium/seen.json").unlink()
     choice = chosen(found_in("a", "b"), passed("a", "b"), project=project, changed=True)
     assert (names(choice), choice.left_out) == (["a", "b"], 0)
-    assert choice.notes == ("no full run is remembered to compare with: all tests are selected",)
+    why = "no full run is remembered to compare with (the next `podium test` alone is)"
+    assert choice.notes == (f"{why}: all tests are selected",)
 
 
 def test_a_change_that_may_affect_everything_selects_everything_and_says_why(project):
@@ -106,11 +112,9 @@ def test_a_suite_below_the_project_has_its_files_there(tmp_path):
     (tmp_path / "back/src/a.py").write_text("x = 1")
     selection = Selection(changed=True)
     for folder in ("back", str(tmp_path / "back")):
-        choice = select(
-            found_in("a", "b"), PytestSuite(cwd=folder, selection=selection), passed("a", "b"), project=tmp_path
-        )
+        choice = selected(found_in("a", "b"), PytestSuite(cwd=folder, selection=selection), passed("a", "b"), tmp_path)
         assert names(choice) == ["a"]
-    choice = select(found_in("a", "b"), PytestSuite(cwd="/", selection=selection), passed("a", "b"), project=tmp_path)
+    choice = selected(found_in("a", "b"), PytestSuite(cwd="/", selection=selection), passed("a", "b"), tmp_path)
     assert names(choice) == ["a", "b"]
 
 

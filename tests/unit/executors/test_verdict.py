@@ -45,6 +45,13 @@ def test_a_category_that_ended_early_leaves_the_layer_undecided(outcome):
     assert (partial.outcome, partial.output["notes"]) == ("passed", [f"api {outcome.replace('_', ' ')}"])
 
 
+def test_a_layer_says_how_many_tests_of_a_category_that_ended_early_were_not_run():
+    died = ("errored", {"passed": 1, "left_out": 9, "not_run": 6})
+    finished = judged(unit=("passed", {"passed": 2}), api=died, web=("timed_out", {"left_out": 2, "not_run": 2}))
+    assert finished.failure.message == "api errored, 6 of its tests not run; web timed out, 2 of its tests not run"
+    assert finished.output["counts"] == {"passed": 3, "left_out": 11, "not_run": 8}
+
+
 def test_a_category_that_was_not_run_leaves_the_layer_undecided():
     finished = judged(unit=("passed", {"passed": 9}), api=("skipped", None))
     assert (finished.outcome, finished.failure.message) == ("errored", "api was not run")

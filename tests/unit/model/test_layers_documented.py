@@ -149,7 +149,10 @@ CATEGORY = "    categories: [{name: c}]\n"
             f"layers:\n  a:\n{CATEGORY}monitoring: {{progress_tracking: {{}}}}\n",
             "D171 4:14 key `monitoring.progress_tracking` has no effect: progress is always written",
         ),
-        (f"layers:\n  a:\n    conflicts: [z]\n    dependencies: []\n{CATEGORY}", "D166 3:17 unknown layer `z`"),
+        (
+            f"layers:\n  a:\n    conflicts: [z]\n    dependencies: []\n{CATEGORY}",
+            "D166 3:17 unknown layer or category `z`",
+        ),
         (f"layers:\n  a:\n    required_services: [z]\n{CATEGORY}", "D167 3:25 unknown service `z`, which is not"),
         (
             f"layers:\n  a:\n{CATEGORY}execution_config: {{resource_conflict_resolution: round_robin}}\n",
@@ -279,6 +282,38 @@ def test_categories_beside_layers_say_what_the_layers_do_not():
     assert categories["unit"].timeout == 120 * 10**9
     assert categories["unit"].expected == 300 * 10**9
     assert categories["e2e"].exclusive
+
+
+BESIDE = """
+categories:
+  listed: {dependencies: [loose]}
+  loose: {timeout_seconds: 90, dependencies: [kept, listed, bare], requires_database: true, conflicts: [staged]}
+  bare: {}
+  kept: {}
+  staged: {}
+"""
+
+
+@pytest.mark.parametrize(("name", "layer"), [("a", "categories"), ("categories", "categories_")])
+def test_categories_that_no_layer_lists_run_only_on_request(tmp_path, name, layer):
+    overrides = "{staging: {categories: [{name: staged}]}}"
+    kept = "kept: {categories: [{name: kept}]}"
+    listed = f"{kept}, {name}: {{categories: [{{name: listed}}], environment_overrides: {overrides}}}"
+    (tmp_path / "test_layers.yaml").write_text(f"layers: {{{listed}}}\nmetadata: {{}}\n")
+    (tmp_path / "categories.yaml").write_text(BESIDE)
+    loaded = load_layers(tmp_path)
+    assert {key: found.on_request for key, found in loaded.document.layers.items()} == {
+        "kept": False,
+        name: False,
+        layer: True,
+    }
+    category, bare = loaded.document.layers[layer].categories
+    assert (category.name, category.timeout, bare.name) == ("loose", 90 * 10**9, "bare")
+    assert (category.needs, category.conflicts) == (["kept", "bare"], [])  # the others are not in every environment
+    assert category.services == ["postgresql"]
+    assert loaded.document.layers[name].categories[0].needs == []
+    told = [(found.message, found.span.line) for found in loaded.warnings if found.code == "D171"]
+    assert told == [("category `loose` is in no layer", 4), ("category `bare` is in no layer", 5)]
 
 
 def test_the_files_of_a_folder_belong_together():

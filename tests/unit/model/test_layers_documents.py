@@ -122,7 +122,7 @@ CAT = "categories: [{name: c, shell: x}]"
         ("layers: {a: {categories: [{name: c, pytest: {}, cwd: x}]}}\n", "D160 1:49 key `cwd` has no meaning with"),
         ("layers: {a: {categories: [{name: c, shell: x, filters: {}}]}}\n", "D160 1:47 key `filters` has no meaning"),
         (f"layers: {{a: {{needs: [b], {CAT}}}}}\n", "D166 1:22 unknown layer `b`"),
-        (f"layers: {{a: {{conflicts: [b], {CAT}}}}}\n", "D166 1:26 unknown layer `b`"),
+        (f"layers: {{a: {{conflicts: [b], {CAT}}}}}\n", "D166 1:26 unknown layer or category `b`"),
         ("layers: {a: {categories: [{name: c, shell: x, needs: [d]}]}}\n", "D166 1:55 unknown category `d`"),
         (f"{ONE}modes: {{m: [b]}}\n", "D166 2:13 unknown layer `b`"),
         (f"{ONE}modes: {{m: {{layers: [a, b]}}}}\n", "D166 2:25 unknown layer `b`"),

@@ -119,8 +119,9 @@ def test_copies_of_tests_in_builds_and_environments_are_left_out(project):
 
 
 def test_tests_beside_the_code_are_found(project):
-    project.put("shop/cart_test.py", "test_top.py", "shop/cart.py", "tests/test_a.py")
-    assert project.suite("tests").paths == ("shop/cart_test.py", "test_top.py", "tests")
+    project.put("shop/cart_test.py", "shop/cart.py", "tests/test_a.py")
+    assert project.suite("tests").paths == ("shop", "tests")
+    assert project.put("test_top.py").suite("tests").paths == (".",)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +463,8 @@ def test_any_text_survives_the_document(name, paths, why, long):
     pytest_category = DerivedCategory(
         "unit", "fast_feedback", "pytest", PytestSuite(paths=tuple(paths), exclude=tuple(long)), why
     )
-    suite = CommandSuite(argv=("x", *long), env=dict.fromkeys(paths, "yes"), exit_codes=(0, 1, *range(100, 130)))
+    env = dict.fromkeys((path for path in paths if "=" not in path), "yes")
+    suite = CommandSuite(argv=("x", *long), env=env, exit_codes=(0, 1, *range(100, 130)))
     command = DerivedCategory("go", "fast_feedback", "suite", suite, why)
     loaded = load_layers_text(layers_document([pytest_category, command], name)).document
     assert loaded.name == name

@@ -13,7 +13,7 @@ from podium.model.layers_loading import load_layers, load_layers_text
 from podium.plan.graph import Plan
 from podium.plan.layers import plan_layers
 from podium.plan.services import Health, Service
-from podium.plan.suites import CommandSuite, Criteria, EarlyEnd, Limits, PytestSuite, Selection
+from podium.plan.suites import CommandSuite, Criteria, EarlyEnd, Limits, PytestSuite, Selection, SharedLimits
 
 LAYERS = load_layers(DOCUMENTED / "test_layers.yaml")
 
@@ -44,7 +44,7 @@ def test_pytest_gets_all_that_its_category_says():
         timeout=5.0,
         retries=2,
         criteria=Criteria(min_pass_rate=0.0, max_failures=2),
-        limits=Limits(memory=2**30, cpu=0.8, processes=9),
+        limits=Limits(memory=2**30, processes=9, shared=SharedLimits("layer `a`", memory=2**31, cpu=0.8)),
         quarantine=got.quarantine,
         python="p",
         paths=("t",),
@@ -62,6 +62,21 @@ def test_pytest_gets_all_that_its_category_says():
     assert step(made, "a/c").labels == {"layer": "a", "category": "c", "tags": "db,slow"}
     assert step(made, "a/c").allow_failure
     assert step(made, "a/c").group == "a"
+
+
+def test_categories_of_a_layer_share_its_limits_and_have_their_own():
+    text = native(
+        "  a:\n    limits: {memory: 2 GiB, cpu: 100 %}\n    categories:\n"
+        "      - {name: c, shards: 2, shell: x, limits: {memory: 1 GiB}}\n      - {name: d, shell: x}\n"
+        "  b: {limits: {cpu: 100 %}, categories: [{name: e, shell: x, limits: {cpu: 90 %}}]}\n",
+        "execution: {cpu: 60 %}\n",
+    )
+    made = planned(text)
+    shared = SharedLimits("layer `a`", memory=2**31)
+    own = Limits(memory=2**30, cpu=0.6, shared=shared)
+    assert [suite(made, name, CommandSuite).limits for name in ("a/c/1", "a/c/2")] == [own, own]
+    assert suite(made, "a/d", CommandSuite).limits == Limits(cpu=0.6, shared=shared)
+    assert suite(made, "b/e", CommandSuite).limits == Limits(cpu=0.6)
 
 
 def test_a_command_and_a_line_for_the_shell_say_where_their_results_are():

@@ -92,15 +92,16 @@ def test_an_unknown_placeholder_is_an_error_that_says_what_there_is():
 
 def found(**service):
     return [
-        finding.message.split("; ")[0] for finding in unknown_placeholders(Service("s", **{"argv": ("x",)} | service))
+        finding.message.split("; ")[0]
+        for _, finding in unknown_placeholders(Service("s", **{"argv": ("x",)} | service))
     ]
 
 
 def test_all_unknown_placeholders_are_found_without_starting_anything():
     health = Health(command=("${x}", "${port}"))
     assert found(argv=("${a}", "${b}${folder}"), exports={"E": "${port}"}, health=health) == [
-        "unknown placeholder `${a}` in `argv` of service `s`",
-        "unknown placeholder `${b}` in `argv` of service `s`",
+        "unknown placeholder `${a}` in `command` of service `s`",
+        "unknown placeholder `${b}` in `command` of service `s`",
         "unknown placeholder `${port}` in `exports` of service `s`",
         "unknown placeholder `${x}` in `health` of service `s`",
         "unknown placeholder `${port}` in `health` of service `s`",

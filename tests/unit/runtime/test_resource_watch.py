@@ -16,7 +16,8 @@ from podium.events import Failure
 from podium.plan.suites import Limits
 from podium.runtime import resource_watch
 from podium.runtime.process_usage import USAGE_VARIABLE, MarkedProcesses, ProcessUsage
-from podium.runtime.resource_watch import ResourceWatch, Throttle
+from podium.runtime.resource_watch import ResourceWatch
+from podium.runtime.throttle import Throttle
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 

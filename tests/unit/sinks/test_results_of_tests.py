@@ -20,7 +20,8 @@ from podium.sinks.junit import JUnit
 from podium.sinks.lines import Lines
 from podium.sinks.report import JsonReport
 from podium.sinks.tally import Tally
-from podium.test_results import TestResult
+from podium.sinks.test_lines import total_in_words
+from podium.test_results import TestCounts, TestResult
 
 RESULTS = (
     TestResult("a.py::fine", "passed", 0.5),
@@ -69,6 +70,23 @@ def test_lines_show_what_did_not_pass_at_once_with_all_it_says_and_again_at_the_
     assert "slowest:\n    2.00 s  fast/unit: a.py::slow\n" in text
     assert "mine failed: 6 tests, 3 passed (1 flaky), 2 failed, 1 skipped, 1 of them in quarantine in 3.00 s" in text
     assert "a.py::fine" not in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        (TestCounts(), "no tests"),
+        (TestCounts(passed=1), "1 test, 1 passed"),
+        (TestCounts(passed=1192), "1,192 tests, 1,192 passed"),
+        (TestCounts(passed=3, timed_out=2, xfailed=1), "6 tests, 3 passed, 2 timed out, 1 xfailed"),
+        (
+            TestCounts(passed=3, failed=2, flaky=1, quarantined=1),
+            "5 tests, 3 passed (1 flaky), 2 failed, 1 of them in quarantine",
+        ),
+    ],
+)
+def test_totals_are_the_number_of_tests_and_what_they_came_to(counts, words):
+    assert total_in_words(counts) == words
 
 
 def test_the_last_result_of_a_test_counts():

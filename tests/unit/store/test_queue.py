@@ -12,17 +12,6 @@ from podium.store import Daemon, Store, task_of
 AT_US = 1_700_000_000_000_000
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "podium.db"
-
-
-@pytest.fixture
-def store(path):
-    with closing(Store.open(path)) as store:
-        yield store
-
-
 def write(store, run, outcome=None, *, of=None, parent=None, engine="", at=0, **task):
     """Write a run that is queued, or over; `of` is the run its options are of."""
     options = {"background": {"run": of or run, "retries": 0, "retried": 0, **task}, "speed": 2}

@@ -21,17 +21,6 @@ SECOND = 1_000_000
 START = 1_700_000_000 * SECOND
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "podium.db"
-
-
-@pytest.fixture
-def store(path):
-    with closing(Store.open(path)) as store:
-        yield store
-
-
 class Run:
     """A run that is written event by event."""
 

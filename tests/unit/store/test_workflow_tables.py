@@ -6,7 +6,6 @@ import threading
 from contextlib import closing
 
 import msgspec
-import pytest
 
 from podium.engine import Dispatcher, LoopClock
 from podium.engine.breaker import record
@@ -18,17 +17,6 @@ from podium.plan.policy import Breaker, Policy
 from podium.protocols import Circuit, Finished, Work
 from podium.store import Store
 from podium.store.database import migrations
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "podium.db"
-
-
-@pytest.fixture
-def store(path):
-    with closing(Store.open(path)) as opened:
-        yield opened
 
 
 def test_a_circuit_is_seen_by_others_and_after_closing(path, store):

@@ -26,7 +26,7 @@ def command(*, folder: Path | None, kind: str | None) -> int:
         project = folder or Path()
         text = _layers(project)
         if text is not None:
-            return _write(project / LAYERS, text, ["podium test"])
+            return _write(project / LAYERS, text, ["podium test"], taken="rename it, and a new one can be written")
         if kind:
             hint = "podium init --kind scenario writes a scenario instead"
             raise NothingSelectedError(f"there are no tests in {project.absolute()}", code="U455", hint=hint)
@@ -44,16 +44,24 @@ def _layers(project: Path) -> str | None:
     return layers_document(derived, project.absolute().name or "tests") if derived else None
 
 
-def _write(file: Path, text: str, following: list[str]) -> int:
-    """Write a new file, and say what to do next."""
+def _write(file: Path, text: str, following: list[str], *, taken: str = "name another folder") -> int:
+    """Write a new file, and say what to do next.
+
+    Args:
+        file: Where.
+        text: What.
+        following: Commands.
+        taken: What to do if there is such a file already.
+    """
     folder = file.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError as error:
-        taken = file if folder.is_dir() else folder
-        raise UsageError(f"{taken} exists already", code="U433", hint="name another folder") from error
+        if folder.is_dir():
+            raise UsageError(f"{file} exists already", code="U433", hint=taken) from error
+        raise UsageError(f"{folder} exists already", code="U433", hint="name another folder") from error
     except OSError as error:
         raise EnvironmentProblemError(
             f"{file} cannot be written: {error.strerror}", code="E502", hint="name another folder"

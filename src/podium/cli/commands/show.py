@@ -15,7 +15,8 @@ from podium.errors import UsageError
 from podium.history import TestOfRun
 from podium.model.scenario import Verdict
 from podium.session import Session
-from podium.sinks.writing import how_long, printable
+from podium.sinks.test_lines import total_in_words
+from podium.sinks.writing import how_long, outcome_word, printable
 from podium.store import RunRow, StepRow
 from podium.test_results import BAD, TestCounts, TestResult
 
@@ -77,13 +78,13 @@ def _show_tests(session: Session, row: RunRow, step: str | None, format_: str) -
         click.echo("")
     counts = TestCounts()
     counts.add(results.values())
-    click.echo(f"{numbered(len(results), 'test')}: {counts_in_words(msgspec.structs.asdict(counts)) or 'none'}")
+    click.echo(total_in_words(counts))
 
 
 def _outcome(result: TestResult) -> str:
     if result.flaky and result.outcome == "passed":
         return "flaky"
-    return result.outcome.replace("_", " ") + (" (quarantined)" if result.quarantined else "")
+    return outcome_word(result.outcome) + (" (in quarantine)" if result.quarantined else "")
 
 
 def _find(case: str, steps: list[StepRow], known: list[str], noun: str) -> StepRow:

@@ -83,7 +83,7 @@ def command(
     with Session.open(store) as session:
         if start:
             ensure_daemon(session)
-        done = session.store.tasks_done(results, category=category, since_us=since_us)
+        done = _done(session, results, category, since_us)
         queued = [_of(session, row) for row in session.store.tasks()]
         status = Status(
             foreground=[_of(session, row) for row in session.store.unfinished() if task_of(row) is None],
@@ -96,6 +96,14 @@ def command(
     else:
         _print(status)
     return 0
+
+
+def _done(session: Session, limit: int, category: str | None, since_us: int) -> list[RunRow]:
+    """Return tasks that are over, newest first."""
+    if category is None:
+        return session.store.tasks_done(limit, since_us=since_us)
+    found = session.store.tasks_done(since_us=since_us)
+    return [row for row in found if _has(task_of(row), category)][:limit]
 
 
 def _of(session: Session, row: RunRow) -> RunStatus:
@@ -114,7 +122,12 @@ def _of(session: Session, row: RunRow) -> RunStatus:
 
 
 def _fits(one: RunStatus, category: str | None) -> bool:
-    return one.task is not None and category in (None, one.task.category)
+    return one.task is not None and _has(one.task, category)
+
+
+def _has(task: Task | None, category: str | None) -> bool:
+    """Return whether a task is of a category; one of several names them with commas between."""
+    return category is None or (task is not None and category in (task.category, *task.category.split(",")))
 
 
 def _place(one: RunStatus) -> tuple[int, int, int, str]:

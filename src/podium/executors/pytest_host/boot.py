@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from typing import Any
 
@@ -18,23 +17,27 @@ from .channel import Channel
 
 def main(fd: int) -> None:
     """Run the tests the executor asks for, and never return."""
-    began = time.monotonic()
     channel = Channel(fd)
     os.set_inheritable(fd, False)
-    job = channel.receive()
     try:
         import pytest  # noqa: PLC0415 (it may not be there, which has to be said)
 
         from .plugin import HostPlugin  # noqa: PLC0415
     except ImportError as error:
+        channel.receive()
         channel.send({"broken": "NoPytest", "message": str(error), "python": sys.executable})
         _leave(4)
         return
+    job = channel.receive()
+    os.environ.update(job["variables"])
+    if job["timeout"] is not None and not job["fork"]:
+        from .overseer import Overseer  # noqa: PLC0415 (it needs pytest)
+
+        channel = Overseer(channel, job).run()
     signal.signal(signal.SIGTERM, _interrupted)
     # What is made now lives until the end: looking for garbage in it again and again would only take time.
     gc.disable()
     plugin = HostPlugin(channel, job, sys.argv[0], fd)
-    plugin.seconds["start"] = time.monotonic() - began
     try:
         code = int(pytest.main([*job["args"], *_further(job)], plugins=[plugin]))
     except SystemExit as error:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from .records import sendable
+
 
 class Listing:
     """Describes collected tests: id, file, line, names of markers.
@@ -30,7 +32,7 @@ class Listing:
 
     def _one(self, item: Any) -> list[Any]:
         file, line = self._place(item)
-        return [item.nodeid, file, line, self._markers(item)]
+        return [sendable(item.nodeid), file, line, self._markers(item)]
 
     def _place(self, item: Any) -> tuple[int, int]:
         """Return number of file and line; tests that differ in their parameters alone stand at the same place."""
@@ -44,7 +46,7 @@ class Listing:
     def _file(self, path: str) -> int:
         number = self._paths.get(path)
         if number is None:
-            relative = os.path.relpath(os.path.join(self._root, path), self._cwd).replace(os.sep, "/")
+            relative = sendable(os.path.relpath(os.path.join(self._root, path), self._cwd).replace(os.sep, "/"))
             number = self._paths[path] = self._files.setdefault(relative, len(self._files))
         return number
 

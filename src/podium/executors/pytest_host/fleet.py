@@ -15,16 +15,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from .board import Board, high
-from .processes import kill_tree
+from .processes import Patience, how_it_ended, kill_tree, written_down
 from .records import ERRORED, TIMED_OUT, Record, capped
-from .worker import BROKEN_PIPE, DUMP_SIGNAL, Task, Worker, save_coverage, settle
+from .worker import Task, Worker, save_coverage, settle
 
 _TICK = 0.1
 """Longest time between two looks at the workers [s]."""
 _GATHER = 0.01
 """How long results may gather before they are read [s]."""
-_DUMPING = 0.4
-"""How long a worker that hangs may take to write down where it is [s]."""
 _MOST_CRASHES = 50
 """So many workers in a row may die without any test having ended in between."""
 
@@ -80,20 +78,13 @@ class Done(NamedTuple):
 class _Child:
     """A worker as its parent sees it."""
 
-    def __init__(self, slot: int, pid: int, fd: int, dump: Any) -> None:
+    def __init__(self, slot: int, pid: int, fd: int, dump: Any, patience: Patience) -> None:
         self.slot = slot
         self.pid = pid
         self.fd = fd
         self.dump = dump
+        self.patience = patience
         self.rest = b""
-        self.overdue: tuple[int, float] | None = None
-        self.asked = 0.0
-        self.killed = False
-
-    def dumped(self) -> str:
-        """Return what it wrote down before it died."""
-        self.dump.seek(0)
-        return self.dump.read().decode("utf-8", "replace")
 
 
 class Fleet:
@@ -195,7 +186,7 @@ class Fleet:
         except OSError:  # it did so itself
             pass
         os.set_blocking(reading, False)
-        self._children[reading] = _Child(slot, pid, reading, dump)
+        self._children[reading] = _Child(slot, pid, reading, dump, Patience(pid, self._terms.timeout))
         poll.register(reading, select.POLLIN)
 
     def _be_worker(self, task: Task, reading: int) -> None:
@@ -234,8 +225,10 @@ class Fleet:
         for child in list(self._children.values()):
             if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 self._ended(child, poll)
-            elif self._terms.timeout is not None:
-                self._watch(child, self._terms.timeout)
+            else:
+                running = self._board.running(child.slot)
+                if running is not None:
+                    child.patience.look(*running)
         time.sleep(_GATHER)
 
     def _read(self, child: _Child) -> None:
@@ -267,20 +260,6 @@ class Fleet:
         else:
             self._said(entry)
 
-    def _watch(self, child: _Child, timeout: float) -> None:
-        """End a worker whose test takes too long, after it has written down where it is."""
-        now = time.monotonic()
-        running = self._board.running(child.slot)
-        if running is None or now - running[1] <= timeout or child.killed:
-            return
-        if child.overdue != running:  # it may still end while it writes down where it is
-            child.overdue, child.asked = running, now
-            if DUMP_SIGNAL:
-                os.kill(child.pid, DUMP_SIGNAL)
-        elif now - child.asked > _DUMPING:
-            child.killed = True
-            kill_tree(child.pid)
-
     def _ended(self, child: _Child, poll: Any) -> None:
         """Take leave of a worker, and put another in its place if it did not end well."""
         _, status = os.waitpid(child.pid, 0)
@@ -310,11 +289,11 @@ class Fleet:
         """Say what became of the test that a worker held when it died."""
         position, since = running
         now = time.monotonic()
-        if child.killed:
+        if child.patience.over:
             outcome, message = TIMED_OUT, f"it took longer than {self._terms.timeout:g} s"
         else:
-            outcome, message = ERRORED, f"the worker crashed: {_how(status)}"
-        record = Record(outcome, now - since, int(time.time() * 1e6), message, capped(child.dumped()))
+            outcome, message = ERRORED, f"the worker crashed: {how_it_ended(status)}"
+        record = Record(outcome, now - since, int(time.time() * 1e6), message, capped(written_down(child.dump)))
         self._done(Done(self._phase.positions[position], child.slot + 1, record, [], alone=False))
 
 
@@ -328,17 +307,3 @@ def _signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
     except (ProcessLookupError, PermissionError):
         pass
-
-
-def _how(status: int) -> str:
-    """Return in words how a process ended."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        try:
-            return f"killed by {signal.Signals(number).name}"
-        except ValueError:
-            return f"killed by signal {number}"
-    code = os.WEXITSTATUS(status)
-    if code == BROKEN_PIPE:
-        return "its pipe for results was closed"
-    return f"exited with code {code}"

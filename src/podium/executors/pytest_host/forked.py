@@ -80,6 +80,8 @@ class Forked:
             self._fleet.close()
             if capture is not None:
                 capture.start_global_capturing()
+        if plan["repeat"] > 1:
+            self._said(["note", f"the tests were run {self._turn} time{'' if self._turn == 1 else 's'}"])
         self._tell_terminal()
         self._raise()
 
@@ -193,6 +195,7 @@ class Forked:
     def _heard(self, entry: list[Any]) -> None:
         if entry[0] == "exit":
             self._exit = pytest.exit.Exception(entry[1], entry[2])
+            self._said(["note", f"pytest.exit was called: {entry[1]}"])
         elif entry[0] == "interrupted":
             self._interrupted = True
         elif entry[0] == "stopping":

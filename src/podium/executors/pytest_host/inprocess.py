@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
 import pytest
 
 from .channel import Channel
+from .held import Held, order_of
 from .outbox import Outbox
 from .records import BAD, record_of
 
@@ -21,14 +23,20 @@ class InProcess:
         session: The session that collected them.
         outbox: Where results go.
         channel: From which word may come to stop.
+        held: Where it is noted which test is under way, if somebody sees after it.
+
+    Attributes:
+        index: Of the test under way, -1 before the first, or if pytest-xdist runs them.
     """
 
-    def __init__(self, session: pytest.Session, outbox: Outbox, channel: Channel) -> None:
+    def __init__(self, session: pytest.Session, outbox: Outbox, channel: Channel, held: Held | None = None) -> None:
         self._session = session
         self._outbox = outbox
         self._channel = channel
+        self._held = held
+        self._pid = os.getpid()
         self._reports: dict[str, list[Any]] = {}
-        self._index = -1
+        self.index = -1
         self._attempt = self._turn = 1
         self._last_attempt = 1
         self._bad: list[int] = []
@@ -39,20 +47,22 @@ class InProcess:
 
     def run(self, plan: dict[str, Any]) -> None:
         """Run tests in this process."""
-        order = plan["order"] if plan["order"] is not None else list(range(len(self._session.items)))
-        positions = [position for start, end in plan["chunks"] for position in range(start, end)]
-        order = [order[position] for position in sorted(positions)]
+        order = order_of(plan, len(self._session.items))
         self._last_attempt = plan["retries"] + 1
-        for self._turn in range(1, plan["repeat"] + 1):
-            pending = order
-            for self._attempt in range(1, plan["retries"] + 2):
-                self._bad = []
+        first = attempt = 1
+        pending, bad = order, []
+        if "rest" in plan:  # another process has run some of it
+            first, attempt, pending, bad = plan["rest"]
+        for self._turn in range(first, plan["repeat"] + 1):
+            for self._attempt in range(attempt, plan["retries"] + 2):
+                self._bad = bad
                 self._all(pending)
-                pending = self._bad
+                pending, bad = self._bad, []
                 if not pending or self._stopped:
                     break
             if self._stopped or (plan["until_fail"] and pending):
                 return
+            attempt, pending = 1, order
 
     def reported(self, report: Any) -> None:
         """Take a report."""
@@ -67,16 +77,16 @@ class InProcess:
             return
         record = record_of(reports)
         bad = record.outcome in BAD
-        if bad and self._index >= 0:
-            self._bad.append(self._index)
-        test: Any = self._index
-        if self._index < 0:
+        if bad and self.index >= 0:
+            self._bad.append(self.index)
+        test: Any = self.index
+        if self.index < 0:
             path, line, _ = reports[0].location
             markers = sorted(self._marks.intersection(reports[0].keywords))
             test = [nodeid, str(path), (line or 0) + 1, markers]
         node = getattr(getattr(reports[0], "node", None), "gateway", None)
         worker = int("".join(filter(str.isdigit, getattr(node, "id", ""))) or 0) + 1
-        final = not bad or self._index < 0 or self._attempt == self._last_attempt
+        final = not bad or self.index < 0 or self._attempt == self._last_attempt
         self._outbox.put(test, record, worker=worker, attempt=self._attempt, turn=self._turn, final=final)
         self._outbox.flush_in_time()
 
@@ -85,9 +95,8 @@ class InProcess:
         items = session.items
         for place, index in enumerate(order):
             following = items[order[place + 1]] if place + 1 < len(order) else None
-            self._index = index
-            item = items[index]
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            self.index = index
+            self._one(items[index], following)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
@@ -99,3 +108,14 @@ class InProcess:
                     self._stopped = True
                     session._setupstate.teardown_exact(None)  # type: ignore[attr-defined]
                     return
+
+    def _one(self, item: Any, following: Any) -> None:
+        if self._held is not None:
+            self._held.begin(self.index, self._attempt, self._turn)
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        finally:
+            if os.getpid() != self._pid:  # a child that a test forked came back from it
+                os._exit(0)
+            if self._held is not None:
+                self._held.end()

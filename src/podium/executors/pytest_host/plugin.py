@@ -18,11 +18,11 @@ from .collected import Listing
 from .forked import Forked
 from .inprocess import InProcess
 from .outbox import Outbox
+from .overseer import ASKED_FOR, Handover, Seat
 from .records import capped, is_part, message_of, text_of, why_skipped
 
 _MOST_WARNINGS = 200
 _FEW = 5
-_TOLD_SO = "it was asked for"
 
 
 class HostPlugin:
@@ -41,7 +41,8 @@ class HostPlugin:
         self._job = job
         self._program = program
         self._fd = fd
-        self._outbox = Outbox(channel)
+        self._held = channel.held if isinstance(channel, Seat) else None
+        self._outbox = Outbox(channel) if self._held is None else Handover(channel)
         self._errors: list[list[str]] = []
         self._skipped: list[str] = []
         self._warnings: dict[Any, int] = {}
@@ -118,7 +119,7 @@ class HostPlugin:
         if safety.hands_over(config):
             self._runner = "pytest-xdist"
             if not self._job["fork"]:
-                self._notes.append(f"workers were not forked: {self._job['reason'] or _TOLD_SO}")
+                self._notes.append(f"workers were not forked: {self._job['reason'] or ASKED_FOR}")
             self._workers = int(config.getoption("numprocesses", 0) or 0) or len(config.getoption("tx", []) or []) or 1
             self._inprocess = InProcess(session, self._outbox, self._channel)
             self._without_workers(
@@ -130,9 +131,9 @@ class HostPlugin:
             return None
         if config.option.collectonly:
             return None
-        reason = "" if self._job["fork"] else self._job["reason"] or _TOLD_SO
+        reason = "" if self._job["fork"] else self._job["reason"] or ASKED_FOR
         reason = reason or safety.why_not_fork(config)
-        if reason and self._job["fork"] and self._job["workers"] > 1 and self._job["xdist"] and _has_xdist(config):
+        if reason and self._job["fork"] and self._needs_another_start(config):
             self._start_anew(reason)
         self._channel.send({"found": Listing(config).describe(session.items)})
         plan = self._channel.receive()
@@ -188,10 +189,10 @@ class HostPlugin:
             if reason:
                 self._notes.append(f"workers were not forked: {reason}")
                 self._runner = "one process"
-                if self._job["timeout"] is not None:
-                    self._without_workers("no test has a limit of its own")
-                self._inprocess = InProcess(session, self._outbox, self._channel)
-                self._inprocess.run(plan)
+                if isinstance(self._channel, Seat):
+                    self._channel.begin()
+                self._inprocess = InProcess(session, self._outbox, self._channel, self._held)
+                self._run_here(session, self._inprocess, plan)
             else:
                 self._workers = plan["workers"]
                 self._runner = f"{self._workers} forked worker{'s' if self._workers != 1 else ''}"
@@ -203,6 +204,14 @@ class HostPlugin:
             self._outbox.flush()
             self.seconds["run"] = time.monotonic() - began
         return True
+
+    def _run_here(self, session: pytest.Session, inprocess: InProcess, plan: dict[str, Any]) -> None:
+        try:
+            inprocess.run(plan)
+        except KeyboardInterrupt:
+            if inprocess.index >= 0:
+                self._notes.append(f"`{session.items[inprocess.index].nodeid}` was broken off")
+            raise
 
     def _without_workers(self, what: str) -> None:
         """Note what cannot be had of another runner than forked workers."""
@@ -218,18 +227,19 @@ class HostPlugin:
         key = (category, text, place)
         self._warnings[key] = self._warnings.get(key, 0) + 1
 
+    def _needs_another_start(self, config: pytest.Config) -> bool:
+        """Return whether tests are to be run by pytest-xdist, or by a process that another sees after."""
+        by_xdist = self._job["workers"] > 1 and self._job["xdist"] and config.pluginmanager.hasplugin("xdist")
+        return by_xdist or self._job["timeout"] is not None
+
     def _start_anew(self, reason: str) -> None:
-        """Replace this process by one that lets pytest-xdist run the tests."""
+        """Replace this process by one that is told from the beginning not to fork."""
         self._channel.send({"again": reason})
         os.set_inheritable(self._fd, True)
         sys.stdout.flush()
         sys.stderr.flush()
         here = os.path.dirname(os.path.abspath(__file__))
         os.execv(sys.executable, [sys.executable, here, str(self._fd)])
-
-
-def _has_xdist(config: pytest.Config) -> bool:
-    return config.pluginmanager.hasplugin("xdist")
 
 
 def _foreign_status(config: pytest.Config) -> bool:

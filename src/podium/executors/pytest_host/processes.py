@@ -1,13 +1,87 @@
-"""Processes that tests started."""
+"""Processes that run tests, and those that tests started."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import time
+from typing import Any
+
+DUMP_SIGNAL = getattr(signal, "SIGRTMAX", None) or getattr(signal, "SIGUSR2", 0)
+"""Makes a process that runs tests write down where it is."""
+BROKEN_PIPE = 97
+"""Exit code of a process that cannot hand in results any more."""
+_DUMPING = 0.4
+"""How long a process that hangs may take to write down where it is [s]."""
+
+
+class Patience:
+    """Ends a process whose test takes too long, after it has written down where it is.
+
+    Args:
+        pid: The process.
+        timeout: Longest duration of one test, None if there is no limit [s].
+
+    Attributes:
+        over: The process was killed.
+    """
+
+    def __init__(self, pid: int, timeout: float | None) -> None:
+        self.over = False
+        self._pid = pid
+        self._timeout = timeout
+        self._overdue: Any = None
+        self._asked = 0.0
+
+    def look(self, test: Any, since: float) -> None:
+        """Look at the test that is under way; it may still end while the process writes down where it is.
+
+        Args:
+            test: What tells it from others.
+            since: When it began, on the monotonic scale [s].
+        """
+        now = time.monotonic()
+        if self._timeout is None or now - since <= self._timeout or self.over:
+            return
+        if self._overdue != (test, since):
+            self._overdue, self._asked = (test, since), now
+            if DUMP_SIGNAL:
+                os.kill(self._pid, DUMP_SIGNAL)
+        elif now - self._asked > _DUMPING:
+            self.over = True
+            kill_tree(self._pid)
+
+
+def write_down(file: Any) -> None:
+    """Write to a file where this process is when it crashes, or gets the signal for it."""
+    faulthandler.enable(file=file)
+    if DUMP_SIGNAL:
+        faulthandler.register(DUMP_SIGNAL, file=file, all_threads=True, chain=False)
+
+
+def written_down(file: Any) -> str:
+    """Return what a process wrote down."""
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def how_it_ended(status: int) -> str:
+    """Return in words how a process ended, from what `os.waitpid` says."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return f"killed by {signal.Signals(number).name}"
+        except ValueError:
+            return f"killed by signal {number}"
+    code = os.WEXITSTATUS(status)
+    if code == BROKEN_PIPE:
+        return "its pipe for results was closed"
+    return f"exited with code {code}"
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a worker with everything it started, as far as that can be found."""
+    """Kill a process with everything it started, as far as that can be found."""
     doomed = [pid, *_descendants(pid)]
     try:
         os.killpg(pid, signal.SIGKILL)

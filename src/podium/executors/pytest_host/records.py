@@ -40,7 +40,7 @@ def record_of(reports: list[Any]) -> Record:
     """Return what the reports of one test come to."""
     ended_us = int(time.time() * 1e6)
     duration = sum(report.duration for report in reports if not is_part(report))
-    tries = 1 + sum(report.outcome == "rerun" and report.when == "call" for report in reports)
+    tries = _tries(reports)
     failed = [report for report in reports if report.outcome == "failed"]
     if failed:
         outcome = FAILED if any(report.when == "call" for report in failed) else ERRORED
@@ -60,12 +60,19 @@ def record_of(reports: list[Any]) -> Record:
     return Record(PASSED, duration, ended_us, "", "", tries)
 
 
+def _tries(reports: list[Any]) -> int:
+    """Return how often a plugin ran a test: some of them keep reports of tries back, but number those they give."""
+    told = sum(report.outcome == "rerun" and report.when == "call" for report in reports)
+    numbers = [number for number in (getattr(report, "rerun", 0) for report in reports) if isinstance(number, int)]
+    return 1 + max([told, *numbers])
+
+
 def message_of(report: Any) -> str:
     """Return in one line why something did not pass."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = crash.message if crash is not None else _last_line(text_of(report))
+    text = crash.message if crash is not None else _telling(text_of(report))
     where = {"setup": "in set-up: ", "teardown": "in tear-down: "}.get(report.when or "", "")
-    line = _line(str(text))
+    line = _line(_COLOURS.sub("", str(text)))
     return where + line if line else ""
 
 
@@ -82,13 +89,24 @@ def details_of(report: Any) -> str:
 def text_of(report: Any) -> str:
     """Return the traceback of a report, or whatever it has instead."""
     try:
-        return _COLOURS.sub("", report.longreprtext)
+        return _COLOURS.sub("", _first_line_indent(report.longrepr, report.longreprtext))
     except Exception as error:  # noqa: BLE001 (representations are code of the project)
         return f"<its report cannot be shown: {error!r}>"
 
 
+def _first_line_indent(longrepr: Any, text: str) -> str:
+    """Return a traceback whose first line stands below the next ones: pytest strips it."""
+    try:
+        line = longrepr.chain[0][0].reprentries[0].lines[0]
+    except (AttributeError, IndexError, TypeError):
+        return text
+    rest = line.lstrip(" ")
+    return line[: len(line) - len(rest)] + text if text.startswith(rest) else text
+
+
 def capped(text: str, most: int = MOST_DETAILS) -> str:
-    """Return the beginning and the end of a text that is too long."""
+    """Return the beginning and the end of a text that is too long, as it can be sent."""
+    text = sendable(text)
     if len(text) <= most:
         return text
     half = most // 2
@@ -98,6 +116,15 @@ def capped(text: str, most: int = MOST_DETAILS) -> str:
 def is_part(report: Any) -> bool:
     """Return whether a report is about a subtest, of which a test may have many."""
     return type(report).__name__.lower() == "subtestreport"
+
+
+def sendable(text: str) -> str:
+    """Return a text that can be sent: surrogates that stand alone, which are no characters, are written out."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text
 
 
 def why_skipped(report: Any) -> str:
@@ -110,10 +137,17 @@ def why_skipped(report: Any) -> str:
 
 
 def _line(text: str) -> str:
-    lines = text.strip().splitlines()
+    lines = sendable(text).strip().splitlines()
     return lines[0].strip()[:_MOST_MESSAGE] if lines else ""
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("E  ").strip() if lines and hasattr(str, "removeprefix") else "".join(lines[-1:])
+def _telling(text: str) -> str:
+    """Return what says most in a text that pytest has in place of a traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    marked = [line[3:].strip() for line in lines if line.startswith("E  ")]
+    if marked:
+        return marked[-1]
+    hints = [place for place, line in enumerate(lines) if line.startswith("HINT: ")]
+    if hints and hints[0]:  # what is wrong stands before it
+        return " ".join(lines[: hints[0]])
+    return lines[-1] if lines else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import json
 import os
@@ -14,11 +13,9 @@ from typing import Any
 import pytest
 
 from .board import Board
-from .records import BAD, PASSED, record_of
+from .processes import BROKEN_PIPE, write_down
+from .records import BAD, PASSED, record_of, sendable
 
-DUMP_SIGNAL = getattr(signal, "SIGRTMAX", None) or getattr(signal, "SIGUSR2", 0)
-"""Makes a worker write down where it is."""
-BROKEN_PIPE = 97
 _MOST_WARNINGS = 100
 
 
@@ -85,6 +82,9 @@ class Worker:
             self._break_off()
             self.send(["exit", str(error), getattr(error, "returncode", None)])
         except KeyboardInterrupt:
+            if self.board.running(self.task.slot) is not None:
+                item = self.session.items[self.task.positions[self._position]]
+                self.send(["note", f"`{item.nodeid}` was broken off"])
             self._break_off()
             self.send(["interrupted"])
         finally:
@@ -100,10 +100,10 @@ class Worker:
 
     def warned(self, category: str, text: str, place: str) -> None:
         """Hand in a warning, each only once."""
-        key = (category, text, place)
+        key = (category, sendable(text), place)
         count = self._warned[key] = self._warned.get(key, 0) + 1
         if count == 1 and len(self._warned) <= _MOST_WARNINGS:
-            self.send(["warning", category, text, place])
+            self.send(["warning", *key])
 
     def _break_off(self) -> None:
         """End without a result for the test that is under way, here and in all workers."""
@@ -182,9 +182,7 @@ def settle(session: pytest.Session, task: Task) -> None:
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, _interrupted)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    faulthandler.enable(file=task.dump)
-    if DUMP_SIGNAL:
-        faulthandler.register(DUMP_SIGNAL, file=task.dump, all_threads=True, chain=False)
+    write_down(task.dump)
     os.environ["PYTEST_XDIST_WORKER"] = task.name
     os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(task.count)
     config.workerinput = {"workerid": task.name, "workercount": task.count}  # type: ignore[attr-defined]

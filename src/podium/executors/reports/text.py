@@ -8,9 +8,20 @@ failure in another.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 
-from podium.executors.reports.reading import Reading, ReportError, name_of, one_line, unique, without_colours
+import msgspec
+
+from podium.executors.reports.reading import (
+    Reading,
+    ReportError,
+    details_of,
+    name_of,
+    one_line,
+    unique,
+    without_colours,
+)
 from podium.test_results import TEST_OUTCOMES, TestCounts, TestOutcome, TestResult
 
 _PYTEST_COUNT = re.compile(r"(\d{1,9}) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?|rerun)\b")
@@ -51,6 +62,11 @@ _JEST_COUNT = re.compile(r"(\d{1,9}) (passed|failed|skipped|todo|pending|expecte
 _JEST_FILES = re.compile(r"\s*Test (?:Suites:|Files) +(\d{1,9}) failed\b")
 _JEST_FILE = re.compile(r"\s*FAIL +(\S+)(?: \([\d.]+ m?s\))?\s*$")
 _JEST_FAILED = re.compile(r"\s*● ((?!Console\b|Validation\b)\S.*)$")
+_INDENTED = re.compile(r" {4}")
+"""What Jest says of a test."""
+_BEFORE_RULE = re.compile(r"[^⎯]")
+"""What Vitest says of a test: everything up to a rule."""
+_MOST_LINES = 200
 _VITEST_FAILED = re.compile(r"\s*FAIL +(?:\|[^|]+\| +)?(\S+ > .+)$")
 
 
@@ -102,23 +118,52 @@ class _JestSummaries:
         self._file = ""
         self._named: dict[str, TestResult] = {}
         self._broken: dict[str, TestResult] = {}
+        self._about: re.Pattern[str] | None = None
+        self._said: list[str] = []
+        self._sections: list[tuple[dict[str, TestResult], str, list[str]]] = []
 
     def line(self, line: str) -> None:
         """Take a line."""
         if match := _JEST_SUMMARY.match(line):
+            self._about = None
             self._summaries += 1
             for number, word in _JEST_COUNT.findall(match[1] or ""):
                 _count(self._counts, _WORDS[word], int(number))
         elif match := _JEST_FILES.match(line):
+            self._about = None
             self._files_failed += int(match[1])
         elif match := _JEST_FILE.match(line):
+            self._about = None
             self._file = name_of(match[1].removeprefix("./"), "file")
         elif "● Test suite failed to run" in line:
             file = self._file
             self._broken[file] = TestResult(file or "file", "errored", message="the file could not be run", file=file)
-        elif match := _VITEST_FAILED.match(line) or _JEST_FAILED.match(line):
+            self._begin(self._broken, file, _INDENTED)
+        elif match := _JEST_FAILED.match(line):
+            name = name_of(match[1], "test")
+            self._named[name] = TestResult(name, "failed", file=self._file)
+            self._begin(self._named, name, _INDENTED)
+        elif match := _VITEST_FAILED.match(line):
             name = name_of(match[1], "test")
             self._named[name] = TestResult(name, "failed")
+            self._begin(self._named, name, _BEFORE_RULE)
+        else:
+            self._say(line)
+
+    def _begin(self, results: dict[str, TestResult], key: str, belongs: re.Pattern[str]) -> None:
+        """Take what follows as said of a test, as long as it looks like that."""
+        self._said = []
+        self._sections.append((results, key, self._said))
+        self._about = belongs
+
+    def _say(self, line: str) -> None:
+        """Take a line that is about a test, if it is about any."""
+        if self._about is None:
+            return
+        if line.strip() and not self._about.match(line):
+            self._about = None
+        elif len(self._said) < _MOST_LINES:
+            self._said.append(line)
 
     def reading(self) -> Reading:
         """Return all of it.
@@ -129,6 +174,10 @@ class _JestSummaries:
         if not self._summaries:
             text = "this is no output of Jest or Vitest: it has no summary such as `Tests: 3 passed, 3 total`"
             raise ReportError(text)
+        for results, key, said in self._sections:
+            details = details_of(textwrap.dedent("\n".join(said)).strip("\n"))
+            message = results[key].message or one_line(details)
+            results[key] = msgspec.structs.replace(results[key], message=message, details=details)
         if self._files_failed and not self._counts.failed and not self._broken:
             text = f"{self._files_failed} files failed, and no test of them"
             self._broken["files"] = TestResult("files", "errored", message=text)

@@ -1,7 +1,7 @@
 """The documented file `categories.yaml`: what depends on what, what conflicts, how long it takes.
 
 Alone it becomes one layer, `categories`. Beside `test_layers.yaml` it says more about the categories of the layers;
-what a layer says itself stays.
+what a layer says itself stays. Categories that no layer lists become a layer that runs only on request.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from podium.model.layers_places import Translation
 from podium.model.yaml_loader import Mapped
 
 LAYER = "categories"
-"""The layer that the file becomes on its own."""
+"""The layer that the file becomes on its own, or what no layer lists."""
 _TAGS = ("cpu_intensive", "memory_intensive", "network_intensive", "database_dependent")
 _SERVICES = {
     "requires_frontend": "frontend_service",
@@ -100,8 +100,13 @@ def translate(mapped: Mapped, into: Translation) -> None:
         return
     into.put(("name",), "test categories", mapped)
     into.put(("layers", LAYER), {"title": "Categories", "mode": "parallel"}, mapped, *root)
+    _put(LAYER, categories, root, mapped, into)
+
+
+def _put(layer: str, categories: dict[str, CategoryDocument], root: Path, mapped: Mapped, into: Translation) -> None:
+    """Make categories those of a layer."""
     for position, (name, category) in enumerate(categories.items()):
-        at = ("layers", LAYER, "categories", position)
+        at = ("layers", layer, "categories", position)
         into.put((*at, "name"), name, mapped, *root, name)
         into.origins[at] = (mapped, (*root, name))
         for key, (native, value) in _native(category):
@@ -169,12 +174,48 @@ def _add(categories: dict[str, CategoryDocument], root: Path, mapped: Mapped, in
     ]
     known = {category for *_, category in places}
     for name, category in categories.items():
-        at = [("layers", layer, "categories", position) for layer, position, found in places if found == name]
-        if not at:
-            text = f"category `{name}` is in no layer and is not run"
-            into.warn("D171", text, "add it to the categories of a layer", mapped.span(*root, name, key=True))
-        for target in at:
+        for target in [("layers", layer, "categories", at) for layer, at, found in places if found == name]:
             for key, (native, value) in _native(category):
                 if native in _MORE and not into.has(*target, native):
                     there = [entry for entry in value if entry in known] if native in {"needs", "conflicts"} else value
                     into.put((*target, native), there, mapped, *root, name, *key)
+    views = [_views(layer) for layer in layers.values()]
+    somewhere = set[str]().union(*(view for of_layer in views for view in of_layer))
+    unlisted = {name: category for name, category in categories.items() if name not in somewhere}
+    everywhere = set(unlisted).union(*(set[str].intersection(*of_layer) for of_layer in views))
+    if unlisted:
+        _add_unlisted(unlisted, everywhere, root, mapped, into)
+
+
+def _views(layer: dict[str, Any]) -> list[set[str]]:
+    """Return the names of a layer's categories: of its own, and as each environment lists them instead."""
+    lists = [layer["categories"], *(there["categories"] for there in _overrides(layer) if "categories" in there)]
+    return [{category["name"] for category in listed} for listed in lists]
+
+
+def _overrides(layer: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(layer.get("environments", {}).values())
+
+
+def _add_unlisted(
+    categories: dict[str, CategoryDocument], known: set[str], root: Path, mapped: Mapped, into: Translation
+) -> None:
+    """Let categories that no layer lists be run by their names; they need what is there in every environment."""
+    for name in categories:
+        text, hint = f"category `{name}` is in no layer", f"add it to one; only --category {name} runs it"
+        into.warn("D171", text, hint, mapped.span(*root, name, key=True))
+    layer = LAYER
+    while into.has("layers", layer):
+        layer += "_"
+    settings = {"title": "Categories of no layer", "mode": "parallel", "on_request": True}
+    into.put(("layers", layer), settings, mapped, *root)
+    there = {
+        name: category.model_copy(
+            update={
+                "dependencies": [need for need in category.dependencies if need in known],
+                "conflicts": [other for other in category.conflicts if other in known],
+            }
+        )
+        for name, category in categories.items()
+    }
+    _put(layer, there, root, mapped, into)

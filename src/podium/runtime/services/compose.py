@@ -11,8 +11,6 @@ from podium.plan.services import Health, Service
 from podium.runtime.services.child import Child
 from podium.runtime.services.container import describe_end, health_words, why
 from podium.runtime.services.docker import Docker
-from podium.runtime.services.leftovers import Claim
-from podium.runtime.services.ports import HeldPorts
 from podium.runtime.services.runner import Claimed, Surroundings, Tell
 
 _BETWEEN_LOOKS = 1.0
@@ -41,14 +39,7 @@ class Compose(Claimed):
     usual_health: ClassVar[Health | None] = Health(container=True)
 
     def __init__(self, service: Service, around: Surroundings) -> None:
-        self._held = HeldPorts(name for name, inside in service.ports.items() if not inside)
-        try:
-            super().__init__(Claim(around.owner), self._held.numbers)
-        except BaseException:
-            self._held.release()
-            raise
-        self._service = service
-        self._around = around
+        super().__init__(service, around, (name for name, inside in service.ports.items() if not inside))
         self._docker = Docker(around.owner)
         self._compose: tuple[str, ...] = ()
         self._is_up = False
@@ -110,7 +101,6 @@ class Compose(Claimed):
 
     async def close(self) -> bool:
         """Remove containers, networks and volumes of the project."""
-        self._held.release()
         clean = await self._release(settle=not self._is_up)
         dead = await self._logs.close() if self._logs is not None else True
         return clean and dead

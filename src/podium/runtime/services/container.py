@@ -13,8 +13,6 @@ from podium.plan.services import Service
 from podium.runtime.process_group import describe_exit
 from podium.runtime.services.child import Child
 from podium.runtime.services.docker import Docker
-from podium.runtime.services.leftovers import Claim
-from podium.runtime.services.ports import HeldPorts
 from podium.runtime.services.process import signal_of
 from podium.runtime.services.runner import Claimed, Surroundings, Tell
 
@@ -38,14 +36,7 @@ class Container(Claimed):
     is_proxied: ClassVar[bool] = True
 
     def __init__(self, service: Service, around: Surroundings) -> None:
-        self._held = HeldPorts(service.ports)
-        try:
-            super().__init__(Claim(around.owner), self._held.numbers)
-        except BaseException:
-            self._held.release()
-            raise
-        self._service = service
-        self._around = around
+        super().__init__(service, around, service.ports)
         self._docker = Docker(around.owner)
         self._name = f"podium-{slug(service.name)}-{self._claim.id}"
         self._logs: Child | None = None
@@ -93,7 +84,6 @@ class Container(Claimed):
 
     async def close(self) -> bool:
         """Remove the container with its volumes."""
-        self._held.release()
         clean = await self._release()
         dead = await self._logs.close() if self._logs is not None else True
         return clean and dead

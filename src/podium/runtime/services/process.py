@@ -12,8 +12,6 @@ from podium.plan.service_placeholders import filled_before, values_of
 from podium.plan.services import Service
 from podium.runtime.process_group import describe_exit
 from podium.runtime.services.child import Child
-from podium.runtime.services.leftovers import Claim
-from podium.runtime.services.ports import HeldPorts
 from podium.runtime.services.runner import Claimed, Surroundings, Tell, no_container
 
 
@@ -29,14 +27,7 @@ class Process(Claimed):
     is_proxied: ClassVar[bool] = False
 
     def __init__(self, service: Service, around: Surroundings) -> None:
-        self._held = HeldPorts(service.ports)
-        try:
-            super().__init__(Claim(around.owner), self._held.numbers)
-        except BaseException:
-            self._held.release()
-            raise
-        self._service = service
-        self._around = around
+        super().__init__(service, around, service.ports)
         self._child: Child | None = None
 
     async def start(self, tell: Tell) -> Service:
@@ -74,7 +65,6 @@ class Process(Claimed):
 
     async def close(self) -> bool:
         """Kill it with all it started, wherever that is."""
-        self._held.release()
         dead = True
         if self._child is not None:
             marked = await asyncio.to_thread(self._claim.kill)

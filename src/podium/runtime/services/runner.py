@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -12,6 +12,7 @@ from podium.plan.service_placeholders import filled_before, values_of
 from podium.plan.services import Health, Service
 from podium.runtime.services.leftovers import Claim
 from podium.runtime.services.log import Log
+from podium.runtime.services.ports import HeldPorts
 
 Tell = Callable[[str], None]
 """Takes a line for a person."""
@@ -149,18 +150,26 @@ def no_container(name: str) -> EnvironmentProblemError:
 
 
 class Claimed:
-    """Base of services Podium starts: a place of their own on the machine.
+    """Base of services Podium starts: a place of their own on the machine, and ports held until they take them.
 
     Args:
-        claim: That place.
-        ports: Name to the port of the host.
+        service: What it is.
+        around: Where it runs.
+        free: Names of its ports that are to be free ones of the host.
     """
 
     usual_health: ClassVar[Health | None] = None
 
-    def __init__(self, claim: Claim, ports: dict[str, int]) -> None:
-        self._claim = claim
-        self.ports = ports
+    def __init__(self, service: Service, around: Surroundings, free: Iterable[str]) -> None:
+        self._service = service
+        self._around = around
+        self._held = HeldPorts(free)
+        self.ports: dict[str, int] = self._held.numbers
+        try:
+            self._claim = Claim(around.owner)
+        except BaseException:
+            self._held.release()
+            raise
 
     @property
     def folder(self) -> str:
@@ -168,4 +177,6 @@ class Claimed:
         return str(self._claim.folder)
 
     async def _release(self, *, settle: bool = False) -> bool:
+        """Give ports and place back; return whether nothing is left there."""
+        self._held.release()
         return await asyncio.to_thread(self._claim.release, settle=settle)

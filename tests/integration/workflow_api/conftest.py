@@ -1,0 +1,8 @@
+"""A place for the store of each test."""
+
+import pytest
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "podium.db"
