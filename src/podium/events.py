@@ -31,6 +31,11 @@ Outcome = Literal["passed", "failed", "errored", "timed_out", "skipped", "cancel
 OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "errored", "timed_out", "skipped", "cancelled")
 
 
+def outcome_word(outcome: str) -> str:
+    """Return an outcome as people read it."""
+    return outcome.replace("_", " ")
+
+
 RunOutcome = Literal[Outcome, "compensated", "compensation_failed"]
 """How a run ended. `compensated`: it did not pass, and all that was done is undone."""
 

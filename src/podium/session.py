@@ -30,6 +30,7 @@ from podium.runtime.guard import Guard
 from podium.runtime.interrupts import Interrupts
 from podium.runtime.services import leftovers
 from podium.store import Deleted, Durability, RunRow, Store, new_run_id, task_of
+from podium.store.surrounding import placed, surrounding_in
 from podium.test_results import BAD
 
 _KILLS = 3
@@ -127,7 +128,9 @@ class Session:
         """
         if not plan.steps:
             raise NothingSelectedError("the plan has no steps, so there is nothing to run")
-        plan = self.with_expected_durations(plan)
+        surrounding = surrounding_in(os.environ)
+        known = surrounding if surrounding is not None and self.store.has(surrounding.run) else None
+        plan = self.with_expected_durations(msgspec.structs.replace(plan, options=placed(plan.options, known)))
         return self._conduct(
             new_run_id(),
             plan,
@@ -256,7 +259,8 @@ class Session:
         return msgspec.json.decode(self.store.blob(self.store.run(run).definition), type=Plan)
 
     def _newest_resumable(self, *, take_over: bool) -> RunRow:
-        rows = [row for row in self.store.runs() if self._is_resumable(row) and (row.engine or row.outcome)]
+        found = self.store.runs(inner=False)
+        rows = [row for row in found if self._is_resumable(row) and (row.engine or row.outcome)]
         for row in rows:
             if take_over or not self.is_running(row):
                 return row

@@ -189,6 +189,24 @@ def test_criteria_and_critical_tests(tmp_path):
     assert (critical.outcome, critical.counts["critical"]) == ("failed", 1)
 
 
+def test_words_that_make_no_test_critical_are_told_if_all_tests_are_known(tmp_path):
+    criteria = {"critical": ["zork", "s::b"]}
+    told = run_suite(tmp_path, shell=writes(FAIL, "exit 1"), report_path="r.xml", criteria=criteria)
+    assert told.finished.output["uncritical"] == ["zork"]
+    stopped = run_suite(tmp_path, shell=writes(FAIL, "exit 3"), report_path="nothing.xml", criteria=criteria)
+    assert "uncritical" not in stopped.finished.output
+    unnamed = run_suite(tmp_path, shell="echo '=== 3 passed in 0.1s ==='", criteria=criteria)
+    assert unnamed.counts == {"passed": 3}
+    assert unnamed.notes[1:] == ["it is not known which of its tests are critical"]
+
+
+def test_failures_of_critical_tests_are_counted_for_others_to_know(tmp_path):
+    told = run_suite(
+        tmp_path, shell=writes(FAIL, "exit 1"), report_path="r.xml", early_end={"critical": ["s::b", "s::a"]}
+    )
+    assert told.finished.output["critical_failures"] == 1
+
+
 def test_tests_that_were_all_skipped_are_noted(tmp_path):
     told = run_suite(tmp_path, shell="echo 1..1; echo ok 1 '# SKIP'", report="tap")
     assert (told.counts, told.notes) == ({"skipped": 1}, ["all tests were skipped"])

@@ -149,8 +149,11 @@ def test_what_passed_in_an_earlier_attempt_is_not_run_again(tmp_path):
     assert not (tmp_path / "good").exists()
     assert ran.outcomes == {"test_bad": "failed", "test_new": "passed"}
     assert ran.counts == {"passed": 2, "failed": 1}
+    assert "1 test passed in an earlier attempt and was not run again" in ran.notes
     everything = passed | {"test_it.py::test_bad", "test_it.py::test_new"}
-    assert run(tmp_path, {}, passed=everything).kind == ("passed", None)
+    again = run(tmp_path, {}, passed=everything)
+    assert again.kind == ("passed", None)
+    assert "3 tests passed in an earlier attempt and were not run again" in again.notes
 
 
 def test_tests_in_quarantine_do_not_count_until_the_day_is_over(tmp_path):

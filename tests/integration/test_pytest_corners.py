@@ -139,3 +139,16 @@ def test_tries_of_a_plugin_that_keeps_their_reports_back_are_counted(tmp_path):
     second, first = ran.one("test_second"), ran.one("test_first")
     assert (second.outcome, second.attempts, second.flaky) == ("passed", 2, True)
     assert (first.outcome, first.attempts, first.flaky) == ("passed", 1, False)
+
+
+@pytest.mark.parametrize("option", ["--setup-only", "--setup-plan"])
+def test_a_test_of_which_only_the_set_up_is_run_has_not_passed(tmp_path, option):
+    ran = run(tmp_path, {"test_it.py": "def test_it(tmp_path): assert 0"}, args=(option,))
+    assert ran.outcomes == {"test_it": "skipped"}
+    assert ran.one("test_it").message == "only its set-up was run"
+
+
+def test_a_warning_that_is_no_unicode_when_a_file_is_collected_is_told(tmp_path):
+    ran = run(tmp_path, {"test_it.py": r"import warnings; warnings.warn('\ud800 said')" + "\ndef test_it(): pass"})
+    assert ran.kind == ("passed", None)
+    assert r"\ud800 said" in ran.finished.artifacts["warnings"].decode()

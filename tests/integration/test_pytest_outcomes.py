@@ -164,6 +164,24 @@ def test_markers_are_known(tmp_path):
     assert run(tmp_path, {}, criteria={"max_failures": 9, "min_pass_rate": 0}).kind[0] == "passed"
 
 
+@pytest.mark.parametrize("fork", [True, False])
+def test_words_that_make_no_test_critical_are_told(tmp_path, fork):
+    text = "import pytest\n@pytest.mark.filterwarnings\ndef test_pay(): pass\ndef test_b(): assert 0\n"
+    criteria = {"critical": ("zork", "filterwarnings", "test_pay"), "max_failures": 9, "min_pass_rate": 0}
+    ran = run(tmp_path, {"test_it.py": text}, criteria=criteria, fork=fork)
+    assert ran.output["uncritical"] == ["zork"]
+    unselected = run(tmp_path, {}, criteria=criteria, selection={"only": ["test_it.py::test_b"]}, fork=fork)
+    assert unselected.output["uncritical"] == ["zork"]
+    broken = run(tmp_path, {"test_it.py": "import nothing_of_the_kind"}, criteria=criteria, fork=fork)
+    assert "uncritical" not in broken.output
+
+
+def test_failures_of_critical_tests_are_counted_for_others_to_know(tmp_path):
+    text = "def test_pay(): assert 0\ndef test_b(): assert 0\n"
+    assert run(tmp_path, {"test_it.py": text}, early_end={"critical": ("pay",)}).output["critical_failures"] == 1
+    assert "critical_failures" not in run(tmp_path, {}, early_end={"critical": ("zork",)}).output
+
+
 def test_warnings_are_counted_and_kept(tmp_path):
     text = """
         import warnings

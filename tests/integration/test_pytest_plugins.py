@@ -165,13 +165,6 @@ def test_xdist_runs_tests_where_workers_may_not_be_forked(tmp_path):
     assert {result.worker for result in ran.all} == {1, 2}
 
 
-def test_xdist_runs_tests_when_the_project_says_so(tmp_path):
-    with_xdist()
-    ran = run(tmp_path, {"pytest.ini": "[pytest]\naddopts = -n2\n", "test_it.py": MANY})
-    assert ran.counts == {"passed": 39, "failed": 1}
-    assert ran.output["runner"].endswith("pytest-xdist")
-
-
 def test_output_that_is_not_captured_goes_to_standard_output(tmp_path):
     text = """
         import pytest

@@ -98,6 +98,19 @@ def test_a_service_that_does_not_come_up_in_time_says_what_its_health_said(store
     assert (alive("621"), left_in(place)) == ([], [])
 
 
+def test_a_service_that_is_not_up_is_stopped_when_another_that_the_same_steps_need_has_failed(store, place):  # noqa: F811
+    broken = WEB | {"name": "broken", "argv": ["sh", "-c", "exit 1"]}
+    slow = WEB | {"argv": ["sleep", "623"], "health": {"tcp": "127.0.0.1:${port}"}}
+    one = Step("one", Work("command", {"argv": ["true"]}), needs=(Need("web"), Need("broken")))
+    _, events = conducted(store, service(slow, timeout=300), service(broken), one)
+    ends = {event.step: (event.outcome, event.reason) for event in events if type(event).__name__ == "StepFinished"}
+    assert ends["web"] == ("skipped", "nothing needs it any more")
+    assert ends["one"] == ("skipped", "`broken` errored")
+    (stopping,) = [event for event in events if type(event).__name__ == "AttemptStopping"]
+    assert (stopping.step, stopping.reason) == ("web", "unneeded")
+    assert (alive("623"), left_in(place)) == ([], [])
+
+
 def test_a_service_that_dies_takes_the_steps_that_need_it_with_it(store, place):  # noqa: F811
     dies = WEB | {"argv": ["sh", "-c", "sleep 1; exit 3"], "health": {"command": ["true"]}}
     summary, events = conducted(store, service(dies), uses("one", ["sleep", "622"]))

@@ -14,11 +14,15 @@ from podium.cli.layers import (
     print_category_list,
     print_layer_list,
     print_layers,
+    selection_of,
 )
+from podium.cli.named_things import what_is_missing
 from podium.cli.output import say, sinks_for
+from podium.cli.quarantine import tell_unmatched
 from podium.cli.queued import queue_layers, wait_for
 from podium.cli.test_options import FORMATS
-from podium.errors import ExitCode, NothingSelectedError, PlanError
+from podium.cli.test_rules import Given, check_planned
+from podium.errors import Diagnostic, ExitCode, NothingSelectedError, PlanError, UsageError
 from podium.executors.pytest_ahead import Ahead
 from podium.plan.graph import Plan
 from podium.protocols import Sink
@@ -33,11 +37,12 @@ _CODES = {
 """Why suites came to nothing to the exit code, if that is all that is wrong."""
 
 
-def test_layers(asked: dict[str, Any], format_: str, store: Path | None, ahead: Ahead | None) -> int:
+def test_layers(asked: dict[str, Any], given: Given, format_: str, store: Path | None, ahead: Ahead | None) -> int:
     """Plan what was asked for, show or run it, and return the exit code.
 
     Args:
         asked: The options of `podium test`.
+        given: Those that stand on the command line.
         format_: What standard output gets.
         store: File of the store.
         ahead: The interpreter that was started for the first suite.
@@ -51,14 +56,27 @@ def test_layers(asked: dict[str, Any], format_: str, store: Path | None, ahead: 
         return ExitCode.PASSED
     if asked["dry_run"] or asked["validate"]:
         asked["allow_prod"] = True  # nothing runs
-    here = _planned_here(project, asked) if _runs_here(asked) else None
-    apart = _planned_apart(project, asked) if _is_queued(asked) else None
-    if asked["dry_run"] or asked["validate"]:
+    is_shown_only = asked["dry_run"] or asked["validate"]
+    missing = _missing(project, asked) if asked["validate"] else []
+    try:
+        here = _planned_here(project, asked) if _runs_here(asked) else None
+        apart = _planned_apart(project, asked) if _is_queued(asked) else None
+    except PlanError as error:
+        raise PlanError([*error.diagnostics, *missing]) from error
+    if missing:
+        raise PlanError(missing)
+    _check_planned(project, given, here, apart, is_shown_only=is_shown_only)
+    if is_shown_only:
         for found in (here, apart):
             if found is not None:
                 print_layers(project, found, format_)
         return ExitCode.PASSED
     return _Run(project, asked, format_, store, ahead).of(here, apart)
+
+
+def _missing(project: Project, asked: dict[str, Any]) -> list[Diagnostic]:
+    environment = selection_of(asked).environment
+    return what_is_missing(project.loaded, project.folder, environment, real_services=asked["real_services"])
 
 
 def _is_queued(asked: dict[str, Any]) -> bool:
@@ -74,10 +92,51 @@ def _runs_here(asked: dict[str, Any]) -> bool:
 
 
 def _planned_here(project: Project, asked: dict[str, Any]) -> LayersPlan:
-    """Return the plan of what runs in the foreground."""
+    """Return the plan of what runs in the foreground.
+
+    Raises:
+        UsageError: It does not have what it is to begin with (U400).
+    """
     chosen = bool(asked["mode"] or asked["layers"] or asked["categories"] or asked["paths"])
     with_background = False if _is_queued(asked) or not chosen else None
-    return planned_layers(project, {**asked, "start_at": asked["resume_from"], "with_background": with_background})
+    found = planned_layers(project, {**asked, "start_at": asked["resume_from"], "with_background": with_background})
+    if asked["resume_from"]:
+        _check_start(project, found, asked["resume_from"])
+    return found
+
+
+def _check_start(project: Project, found: LayersPlan, start: str) -> None:
+    plans = [plan for plan in (found.plan, found.background_plan) if plan is not None]
+    labels = [step.labels for plan in plans for step in plan.steps]
+    if any(start in (one.get("layer"), one.get("category")) for one in labels):
+        return
+    homes = [
+        name
+        for name, layer in project.loaded.document.layers.items()
+        if name == start or any(category.name == start for category in layer.categories)
+    ]
+    if all(project.loaded.document.layers[name].background for name in homes):
+        text = f"`{start}` is in the background, and no layer in the background runs here"
+        raise UsageError(text, hint=f"`podium test --layers {homes[0]} --resume-from {start}` runs it here")
+    text = f"nothing can begin with `{start}`: it is not among what runs here"
+    raise UsageError(text, hint=f"choose its layer, too: --layers {homes[0]}; --dry-run shows what would run")
+
+
+def _check_planned(
+    project: Project, given: Given, here: LayersPlan | None, apart: LayersPlan | None, *, is_shown_only: bool
+) -> None:
+    """Refuse options that nothing that was planned heeds."""
+    queued = [plan for plan in (apart and apart.plan, here and here.background_plan) if plan is not None]
+    check_planned(
+        given,
+        here=None if here is None else {step.work.kind for step in here.plan.steps},
+        queued={step.work.kind for plan in queued for step in plan.steps} if queued else None,
+        is_shown_only=is_shown_only,
+    )
+    mode = project.loaded.document.execution.mode
+    if "max_parallel_layers" in given and mode != "parallel":
+        text = f"{given['max_parallel_layers']} has no effect: layers follow each other with `execution.mode: {mode}`"
+        say(Diagnostic("P240", text, "say mode: parallel, or leave it out", severity="warning").render())
 
 
 def _planned_apart(project: Project, asked: dict[str, Any]) -> LayersPlan:
@@ -127,18 +186,22 @@ class _Run:
             runs = [self._queue(session, plan) for plan in queued]
             if here is None:
                 return ExitCode.PASSED
-            full = FullRun(session, self._project.folder, here.plan) if self._is_full(here.plan) else None
+            full = self._full_run(session, here.plan)
             summary = session.run(here.plan, sinks=self._sinks(), ahead=self._ahead)
             if full is not None and not summary.interrupted:
                 full.is_over(summary.run)
+            steps = session.store.steps(summary.run)
+            tell_unmatched(self._project.loaded, here.environment, here.plan, steps, self._asked["pattern"] or "")
             if here.background_wait_s is not None:
                 wait_for(session, runs, here.background_wait_s)
             if session.store.tasks():
                 ensure_daemon(session)
             return _exit_code(session, summary)
 
-    def _is_full(self, plan: Plan) -> bool:
-        return is_full(self._project.loaded.document, plan, self._asked)
+    def _full_run(self, session: Session, plan: Plan) -> FullRun | None:
+        if not is_full(self._project.loaded.document, plan, self._asked):
+            return None
+        return FullRun(session, self._project.folder, plan, self._asked)
 
     def _queue(self, session: Session, plan: Plan) -> str:
         asked = self._asked
@@ -168,7 +231,7 @@ def _exit_code(session: Session, summary: RunSummary) -> int:
         return summary.exit_code
     steps = [step for step in found if step.outcome not in ("passed", "skipped")]
     failures = {step.failure.type for step in steps if step.failure is not None}
-    causes = failures - {"Incomplete"}  # layers say only that
+    causes = failures - {"Incomplete", "Cancelled"}  # layers say only that, and suites that --fast-fail ended
     if causes == {"NoTests"}:
         say("no tests were found, so nothing can have passed")
     for kinds, code in _CODES.items():

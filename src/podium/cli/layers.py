@@ -178,10 +178,27 @@ def print_layers(project: Project, found: LayersPlan, format_: str) -> None:
     if found.background_plan is not None:
         click.echo(f"\nin the background: {', '.join(found.background)}")
         _print_steps(found.background_plan)
-    phases = " > ".join(" + ".join(phase) for phase in found.phases)
-    click.echo(f"\nphases: {phases}")
+    phases = _phases(found)
+    click.echo(f"\nphases: {' > '.join(' + '.join(phase) for phase in phases)}")
     longest = f"at most {how_long(found.estimated_s)}" if found.estimated_s else "without a limit"
-    click.echo(f"{numbered(len(found.phases), 'phase')}, {longest}")
+    click.echo(f"{numbered(len(phases), 'phase')}, {longest}")
+    shown = {name for phase in found.phases for name in phase}
+    beside = [name for name in found.background if name not in shown]
+    if beside and found.background_plan is None:
+        click.echo(f"in the background of the same run, not counted: {', '.join(beside)}")
+
+
+def _phases(found: LayersPlan) -> Sequence[Sequence[str]]:
+    """Return what may run at the same time, in order: layers, or categories if these were asked for.
+
+    Categories go by their names alone, as they were asked for, unless two layers have one of the same name.
+    """
+    if not found.by_category:
+        return found.phases
+    names = [place.rpartition("/")[2] for phase in found.category_phases for place in phase]
+    if len(set(names)) < len(names):
+        return found.category_phases
+    return [[place.rpartition("/")[2] for place in phase] for phase in found.category_phases]
 
 
 def _print_steps(plan: Plan) -> None:
@@ -249,7 +266,7 @@ def print_category_list(project: Project, format_: str) -> None:
             category.priority,
             how_long(category.timeout / 1e9) if category.timeout else None,
             ", ".join(category.needs),
-            ", ".join(category.services),
+            ", ".join(dict.fromkeys([*layer.services, *category.services])),
             category.description,
         )
         for layer_name, layer in document.layers.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,14 @@ def duration(text: str) -> float:
 
 def limit(text: str) -> float:
     """Read a duration with its unit, such as `30s`, longer than nothing [s]."""
-    value = duration(text)
+    value = 0.0 if _ZERO.fullmatch(text.strip()) else duration(text)
     if not value:
         raise click.BadParameter(f"`{text}` leaves no time\nhint: leave the option out for no limit")
     return value
+
+
+_ZERO = re.compile(r"[-+]?(0+\.?0*|\.0+)")
+"""Nothing, without a unit."""
 
 
 def speed(text: str) -> float:

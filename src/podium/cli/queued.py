@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 from podium.cli.output import say
+from podium.events import outcome_word
 from podium.plan.graph import Plan
 from podium.server.background import enqueue, ensure_daemon
 from podium.session import Session
 from podium.sinks.tally import short_id
-from podium.sinks.writing import how_long, outcome_word
+from podium.sinks.writing import how_long
 
 _LOOK_EVERY = 0.2
 """How often queued runs are looked at while they are waited for [s]."""

@@ -135,7 +135,7 @@ def _message(error: click.ClickException) -> str:
 
 def _name(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Option):
-        return max(parameter.opts, key=len)
+        return next((name for name in parameter.opts if name.startswith("--")), parameter.opts[0])
     return parameter.metavar or (parameter.name or "").upper()
 
 

@@ -6,6 +6,8 @@ import getpass
 import socket
 from pathlib import Path
 
+import click
+
 from podium.cli.output import say
 from podium.errors import UsageError
 from podium.messages import Cancel, Signal
@@ -36,8 +38,12 @@ def tell(run: str, content: Cancel | Signal, store: Path | None) -> int:
             from podium.server.background import cancel  # noqa: PLC0415
 
             if cancel(session, row, content):
+                click.echo(f"run {row.id} ends" if row.engine else f"run {row.id} is taken out of the queue")
                 return 0
         session.store.send(row.id, content)
         if not session.is_running(row):
             say(f"run {row.id} is interrupted and takes it in when it goes on: podium resume {row.id}")
+        elif isinstance(content, Cancel):
+            how = "is told to end at once" if content.force else "is asked to end"
+            click.echo(f"run {row.id} {how}: podium show {row.id}")
     return 0

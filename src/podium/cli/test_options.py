@@ -24,6 +24,15 @@ FAIL_FAST_MODES = (
 FORMATS = {"json": "jsonl", "simple": "lines", "rich": "board", "silent": "silent"}
 """How a run may be shown while it goes on to what standard output gets, see `podium.cli.output.sinks_for`."""
 
+_MODES_REFUSED = {
+    "websocket": "there is no WebSocket of another program to write to; `--format jsonl` is a stream of everything "
+    "that happens",
+    "log": "every run is recorded; `podium export --logs FOLDER` writes what its steps printed, and `simple` is one "
+    "line for everything that happens",
+    "console": "`rich` is the board on a terminal, `simple` are plain lines",
+}
+"""Documented ways to show a run that are not taken, and why."""
+
 REFUSED = {
     "--window-size": "there are no windows: every finished test is in the journal, so a run goes on where it ended; "
     "`--budget` limits the time",
@@ -50,6 +59,16 @@ CHOICE_PARAMETERS = (
     "config",
 )
 """What `choice_options` adds to a command's parameters."""
+
+
+class ProgressMode(click.Choice[str]):
+    """A way to show a run; documented ones that are not taken are refused with a reason."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the word, or say why it is not taken."""
+        if value in _MODES_REFUSED:
+            raise UsageError(f"--progress-mode {value} is not taken", hint=_MODES_REFUSED[value])
+        return super().convert(value, param, ctx)
 
 
 class Several(click.Option):
@@ -85,7 +104,8 @@ def _refuse(_context: click.Context, parameter: click.Parameter, value: Any) -> 
         raise UsageError(f"{name} is not taken", hint=REFUSED[name])
 
 
-def _several(*names: str, help: str, **more: Any) -> Callable[..., Any]:  # noqa: A002 (click's word)
+def several(*names: str, help: str, **more: Any) -> Callable[..., Any]:  # noqa: A002 (click's word)
+    """Return an option for names: several words, with commas or blanks between them."""
     return click.option(*names, cls=Several, multiple=True, metavar="NAME ...", callback=_names, help=help, **more)
 
 
@@ -103,11 +123,16 @@ def choice_options(function: Any) -> Any:
             click.option(
                 "--mode", "--execution-mode", "mode", metavar="MODE", help=f"One of {', '.join(MODES)}, or of the file."
             ),
-            _several("--layers", "--layer", "layers", help="These layers and those they need."),
-            _several("--categories", "--category", "categories", help="These categories and those they need."),
+            several("--layers", "--layer", "layers", help="These layers and those they need."),
+            several(
+                "--categories",
+                "--category",
+                "categories",
+                help="These categories and those they need; of --layers, if given.",
+            ),
             click.option("--use-layers", is_flag=True, help="All layers that are not in the background."),
             click.option("--env", metavar="NAME", help="Environment: test, dev, staging, prod, or one of the file."),
-            _several("--exclude-env", help="Environments in which nothing may run."),
+            several("--exclude-env", help="Environments in which nothing may run."),
             click.option("--allow-prod", is_flag=True, help="Run in production, too."),
             click.option("--real-services", is_flag=True, help="Start real services where the file has mocks."),
             click.option("--real-llm", is_flag=True, help="Use real language models where the file has mocks."),
@@ -122,8 +147,10 @@ def run_options(function: Any) -> Any:
         function,
         (
             click.option("-k", "--pattern", metavar="EXPRESSION", help="Only tests that pytest's -k would select."),
-            click.option("--only-changed", is_flag=True, help="Only tests that what changed may affect."),
-            click.option("--since", metavar="REV", help="With --only-changed: since this revision of git."),
+            click.option(
+                "--only-changed", is_flag=True, help="Only tests that changes since the last full run may affect."
+            ),
+            click.option("--since", metavar="REV", help="Likewise, but since this revision of git."),
             click.option("--budget", type=options.limit, help="Only the most telling tests that fit, such as 2min."),
             click.option(
                 "-p",
@@ -145,7 +172,12 @@ def run_options(function: Any) -> Any:
             click.option(
                 "--until-fail", is_flag=True, help="Repeat until a test fails (at most --repeat times, or 1,000)."
             ),
-            click.option("-x", "--fast-fail", is_flag=True, help="End at the first test that does not pass."),
+            click.option(
+                "-x",
+                "--fast-fail",
+                is_flag=True,
+                help="End the run at the first test that does not pass; other suites are stopped.",
+            ),
             click.option(
                 "--fail-fast-mode", type=click.Choice(FAIL_FAST_MODES), help="When a failure ends more than itself."
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from podium.engine.state import FAILED, RunState, StepState
+from podium.events import outcome_word
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -23,11 +24,12 @@ def left_out(state: StepState, run: RunState) -> LeftOut | None:
     """Return why a step does not start although all its needs are done, or None if it starts."""
     trigger = state.step.trigger
     if trigger == "passed" and state.role != "teardown":
-        for wanted in state.step.needs:
-            need = run.steps[wanted.step]
-            if wanted.until == "passed" and not need.is_met:
-                return LeftOut(f"`{wanted.step}` {need.outcome}", omitted=False)
-        return None
+        unmet = [wanted for wanted in state.step.needs if not run.steps[wanted.step].meets(wanted.until)]
+        if not unmet:
+            return None
+        decisive = next((wanted for wanted in unmet if wanted.until == "passed"), unmet[0])
+        outcome = outcome_word(run.steps[decisive.step].outcome or "")
+        return LeftOut(f"`{decisive.step}` {outcome}", omitted=decisive.until != "passed")
     needs = [run.steps[need.step] for need in state.step.needs]
     if state.role == "teardown":
         begun = not needs or any(need.was_begun for need in needs)

@@ -10,8 +10,8 @@ from podium.engine.state import RunState, StepState
 from podium.engine.steps import Steps
 from podium.engine.timers import Timers
 from podium.engine.under_way import UnderWay
-from podium.events import AttemptStarted, Outcome, RunResumed
-from podium.protocols import Record
+from podium.events import AttemptStarted, Outcome, RunResumed, outcome_word
+from podium.protocols import ExpressionError, Record
 
 
 class Groups:
@@ -79,15 +79,27 @@ class Groups:
                 self._fail_fast(setback)
 
     def _fail_fast(self, setback: StepState) -> None:
-        mode = self._state.plan.groups[setback.step.group].fail_fast
-        if not mode:
+        group = self._state.plan.groups[setback.step.group]
+        mode = group.fail_fast
+        if not mode or not self._concerns(setback, group.fail_fast_if):
             return
-        why = f"`{setback.step.name}` {setback.outcome}"
-        self._leave_out(setback.step.group, "failed", why)
-        if mode == "running":
+        why = f"`{setback.step.name}` {outcome_word(setback.outcome or '')}"
+        ended = {setback.step.group}
+        if mode == "run":
+            ended = {name for name, other in self._state.plan.groups.items() if other.fail_fast == "run"}
+        for name in sorted(ended):
+            self._leave_out(name, "failed", why)
+        if mode != "pending":
             for running in self._under_way:
-                if running.state.step.group == setback.step.group:
+                if running.state.step.group in ended:
                     self._under_way.stop(running, "fail_fast", why)
+
+    def _concerns(self, setback: StepState, condition: str) -> bool:
+        """Return whether a step that did not pass ends others; if that cannot be told, it does."""
+        try:
+            return not condition or self._steps.holds(setback, condition, {"result": setback.output})
+        except ExpressionError:
+            return True
 
     def _watch_budget(self, group: str, now: float, used: float = 0.0) -> None:
         self._begun.add(group)

@@ -6,7 +6,7 @@ from podium.engine.scheduler import Scheduler
 from podium.engine.state import RunState, StepState
 from podium.engine.steps import Steps
 from podium.engine.under_way import UnderWay
-from podium.events import AttemptFinished
+from podium.events import AttemptFinished, outcome_word
 
 _UNNEEDED = "nothing needs it any more"
 
@@ -29,9 +29,11 @@ class Services:
 
     def release(self) -> None:
         """Stop what nothing needs any more, and leave out what nothing is going to need."""
+        while self._state.gone:
+            self._is_gone(self._state.gone.pop())
         for state in reversed(self._state.services):  # most come after those they need
-            if state.phase == "done" or self.is_needed(state):
-                continue
+            if state.phase == "done" or state.barred or self.is_needed(state):
+                continue  # what is barred is skipped when its needs are done: nothing that needs it may take it for met
             running = self._under_way.of(state)
             if running is not None:
                 self._under_way.stop(running, "unneeded", force=self._state.killed)
@@ -40,16 +42,26 @@ class Services:
                 self._steps.finish(state, "skipped", _UNNEEDED, omitted=True)
 
     def is_needed(self, state: StepState) -> bool:
-        """Return whether a step that needs a service is not done, or may have to be undone."""
+        """Return whether a step that needs a service may still use it, or may have to be undone."""
         if state.wanted:
             return True
-        undoes = any(dependent.step.compensation for dependent in self._state.dependents(state))
+        undoes = any(dependent.step.compensation and dependent.was_begun for dependent in self._state.dependents(state))
         return undoes and not self._steps.has_turned_back
 
     def is_up(self, state: StepState) -> None:
         """Let steps go on that were waiting for another attempt and for this service."""
         for dependent in self._state.dependents(state):
             if dependent.phase == "waiting" and not dependent.missing:
+                self._steps.wait_for_attempt(dependent)
+
+    def _is_gone(self, state: StepState) -> None:
+        """Decide on steps that were begun before a crash and wait for a service that is not going to be up again."""
+        for dependent in self._state.dependents(state):
+            if dependent.phase != "waiting":
+                continue
+            if not state.is_met and dependent.step.trigger == "passed" and _relies(dependent, state):
+                self._steps.finish(dependent, "errored", f"`{state.step.name}` {outcome_word(state.outcome or '')}")
+            elif not dependent.missing:
                 self._steps.wait_for_attempt(dependent)
 
     def decide(self, state: StepState) -> None:
@@ -74,7 +86,7 @@ class Services:
         what = state.failure.message if state.failure is not None else "it ended"
         why = what if state.step.name in what else f"`{state.step.name}`: {what}"
         for dependent in self._state.dependents(state):
-            if dependent.role == "teardown" or not _relies(dependent, state):  # tearing down is tried in any case
+            if not _relies(dependent, state):
                 continue
             running = self._under_way.of(dependent)
             if running is not None:
@@ -86,4 +98,7 @@ class Services:
 
 
 def _relies(dependent: StepState, service: StepState) -> bool:
-    return any(need.step == service.step.name and need.until == "passed" for need in dependent.step.needs)
+    """Return whether a step cannot go on without a service; tearing down is tried in any case."""
+    if dependent.role == "teardown":
+        return False
+    return any(need.step == service.step.name and need.until != "done" for need in dependent.step.needs)

@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from podium.engine.barring import Bar, Barring, Until
 from podium.events import (
     AnyEvent,
     AttemptFinished,
@@ -68,7 +69,9 @@ class StepState:
         item: Place of its item in the list and the item itself.
         phase: One of the six states.
         missing: How many needs are not done, nor services that are up.
-        wanted: How many steps that need it are not done.
+        wanted: How many steps that need it may still use it: they are not done, and not barred.
+        barred: It cannot start any more, for a need did not come to what it asks for. Once all its needs are done, it
+            is going to be `skipped`, or `omitted` as by a condition of its own. Only known in plans with services.
         is_up: It is a service, and it is up.
         attempts: How many attempts were started.
         failures: How many of them used up the tries of the work under way, or of its last fallback.
@@ -93,7 +96,7 @@ class StepState:
     """
 
     __slots__ = (
-        "attempts", "begun_us", "children", "delay", "due_at", "ended", "failure", "failures", "fallback",
+        "attempts", "barred", "begun_us", "children", "delay", "due_at", "ended", "failure", "failures", "fallback",
         "finished_as", "index", "is_up", "item", "losses", "missing", "not_before_us", "omitted", "open_children",
         "outcome", "output", "parent", "passed_tests", "phase", "reason", "role", "rule_failures", "step", "token",
         "wanted",
@@ -108,6 +111,7 @@ class StepState:
         self.phase: Phase = "pending"
         self.missing = len(step.needs)
         self.wanted = 0
+        self.barred: Bar = ""
         self.is_up = False
         self.attempts = 0
         self.failures = 0
@@ -162,6 +166,17 @@ class StepState:
             return self.is_up
         return self.outcome == "passed" or self.omitted or (self.step.allow_failure and self.outcome in FAILED)
 
+    def meets(self, until: Until) -> bool:
+        """Return whether a step that is done, or a service that is up, has come to what a need asks for."""
+        if until == "only_passed":
+            return self.outcome == "passed" or (self.outcome is None and self.is_up)
+        return until == "done" or self.is_met
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it may still make use of what it needs."""
+        return self.phase != "done" and not self.barred
+
 
 class RunState:
     """What has happened so far in one run of a plan.
@@ -172,6 +187,7 @@ class RunState:
         ordered: The same by index.
         unblocked: Steps whose needs have just all been done; the dispatcher takes them from here.
         setbacks: Steps of groups that have just not passed; likewise.
+        gone: Services that have just ended without being up; likewise.
         services: The plan's services.
         superseded: Fencing tokens of lost attempts to their step.
         left: Role to how many steps of it are not done.
@@ -192,6 +208,7 @@ class RunState:
         self.ordered: list[StepState] = []
         self.unblocked: list[StepState] = []
         self.setbacks: list[StepState] = []
+        self.gone: list[StepState] = []
         self.superseded: dict[int, str] = {}
         self.left: dict[Role, int] = {"step": 0, "teardown": 0, "service": 0, "undo": 0}
         self.counts: dict[str, int] = {}
@@ -211,6 +228,7 @@ class RunState:
         self.services = [state for state in self.ordered if state.role == "service"]
         for state in self.ordered if self.services else ():
             state.wanted = len(self._dependents.get(state.step.name, ()))
+        self._barring = Barring(self.ordered, self._count_wanted) if self.services else None
         self._appliers: dict[type[Event], Callable[[Any], None]] = {
             RunStarted: self._run_started,
             RunResumed: self._run_resumed,
@@ -263,6 +281,7 @@ class RunState:
 
     def _run_resumed(self, event: RunResumed) -> None:
         self.finished = None
+        self.gone = []
         if self.cancel is None or not event.reopens:
             return
         self.cancel = None
@@ -271,7 +290,11 @@ class RunState:
         again = [state for state in self.ordered if state.outcome is not None and _was_cancelled(state)]
         for state in again:
             self._reopen(state)
+        if self._barring is not None:
+            self._barring.lift()
         again += self._reopen_services()
+        if self._barring is not None:
+            self._barring.find()
         self._unblock(again)
 
     def _reopen_services(self) -> list[StepState]:
@@ -469,9 +492,12 @@ class RunState:
             state.parent.open_children -= 1
         if state.step.group and event.outcome in FAILED:
             self.setbacks.append(state)
-        self._count_wanted(state, -1)
+        if self._barring is not None:
+            self._barring.finished(state)
         if not was_up:
             self._need_is_met(state)
+            if state.role == "service":
+                self.gone.append(state)
 
     def _need_is_met(self, state: StepState) -> None:
         dependents = self._dependents.get(state.step.name)
@@ -503,12 +529,16 @@ def items_resource(step: Step) -> str:
 
 def has_expressions(plan: Plan) -> bool:
     """Return whether anything in a plan refers to what its steps come to."""
-    return bool(plan.outputs) or any(
-        step.when
-        or step.for_each
-        or any(work.template for work in step.works)
-        or any(rule.when for retry in step.retries for rule in retry.rules)
-        for step in plan.steps
+    return (
+        bool(plan.outputs)
+        or any(group.fail_fast_if for group in plan.groups.values())
+        or any(
+            step.when
+            or step.for_each
+            or any(work.template for work in step.works)
+            or any(rule.when for retry in step.retries for rule in retry.rules)
+            for step in plan.steps
+        )
     )
 
 

@@ -23,6 +23,7 @@ from podium.events import (
     ItemsFound,
     Outcome,
     StepFinished,
+    outcome_word,
 )
 from podium.protocols import Clock, ExpressionError
 
@@ -78,7 +79,7 @@ class Steps:
             self.finish(state, "skipped", out.reason, omitted=out.omitted)
             return
         try:
-            if state.step.when and not self._holds(state, state.step.when):
+            if state.step.when and not self.holds(state, state.step.when):
                 self.finish(state, "skipped", f"`{state.step.when}` is false", omitted=True)
             elif state.step.for_each:
                 self._open(state)
@@ -87,7 +88,17 @@ class Steps:
         except ExpressionError as error:
             self.finish(state, "errored", str(error))
 
-    def _holds(self, state: StepState, text: str, known: dict[str, Any] | None = None) -> bool:
+    def holds(self, state: StepState, text: str, known: dict[str, Any] | None = None) -> bool:
+        """Return what a condition of a step comes to.
+
+        Args:
+            state: The step.
+            text: The expression.
+            known: More names it may use.
+
+        Raises:
+            ExpressionError: It has no value, or one that is neither true nor false.
+        """
         assert self._scopes is not None
         value = self._scopes.value(state, text, known)
         if not isinstance(value, bool):
@@ -134,7 +145,7 @@ class Steps:
             return
         outputs = [child.output for child in children]
         bad = next((child for child in children if not child.is_met), None)
-        reason = "" if bad is None else f"`{bad.step.name}` {bad.outcome}"
+        reason = "" if bad is None else f"`{bad.step.name}` {outcome_word(bad.outcome or '')}"
         self.finish(state, worst(children), reason, output=outputs)
 
     def schedule_added(self, states: Iterable[StepState]) -> None:
@@ -210,7 +221,7 @@ class Steps:
                 state.retry,
                 failed,
                 seed=self._state.plan.seed,
-                holds=lambda text, known: self._holds(state, text, known),
+                holds=lambda text, known: self.holds(state, text, known),
             )
         except ExpressionError as error:
             self.finish(state, "errored", str(error))
@@ -218,7 +229,8 @@ class Steps:
         if again is not None:
             self._schedule_attempt(state, "retry", again.delay, again.rule)
         elif state.fallback < len(state.step.fallbacks):
-            why = f"{outcome}: {failure.message}" if failure is not None else outcome
+            word = outcome_word(outcome)
+            why = f"{word}: {failure.message}" if failure is not None else word
             index, at_us = state.fallback + 1, self._clock.wall_us()
             to = state.step.fallbacks[index - 1].name
             self._recorder.emit(FallbackTaken(at_us=at_us, step=name, index=index, name=to, reason=why))

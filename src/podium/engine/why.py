@@ -8,7 +8,7 @@ import msgspec
 
 from podium.engine.state import RunState, StepState
 from podium.engine.waiting import Wait
-from podium.events import AttemptFinished, AttemptLost, AttemptRefused, AttemptStarted, FallbackTaken
+from podium.events import AttemptFinished, AttemptLost, AttemptRefused, AttemptStarted, FallbackTaken, outcome_word
 from podium.plan.graph import Plan
 from podium.protocols import Record, Work
 
@@ -44,7 +44,7 @@ def why(plan: Plan, records: Iterable[Record], name: str, now_us: int) -> list[s
 def _tried(event: object) -> Iterator[str]:
     if isinstance(event, AttemptFinished) and event.outcome != "passed":
         what = f": {event.failure.type}: {event.failure.message}" if event.failure else ""
-        yield f"an attempt {event.outcome}{what}"
+        yield f"an attempt {outcome_word(event.outcome)}{what}"
     elif isinstance(event, AttemptLost):
         yield f"an attempt was lost: {event.reason.splitlines()[0] if event.reason else event.by}"
     elif isinstance(event, AttemptRefused):
@@ -55,13 +55,13 @@ def _tried(event: object) -> Iterator[str]:
 
 def _reasons(state: RunState, step: StepState, starts: dict[str, int], now_us: int) -> Iterator[str]:
     if step.phase == "done":
-        yield f"it {step.outcome}" + (f": {step.reason}" if step.reason else "")
+        yield f"it {outcome_word(step.outcome or '')}" + (f": {step.reason}" if step.reason else "")
     elif step.phase == "pending":
         needs = [state.steps[need.step] for need in step.step.needs]
         open_ = [need.step.name for need in needs if need.phase != "done" and not need.is_up]
         yield f"it needs {_listed(open_)}, which {'is' if len(open_) == 1 else 'are'} not done"
     elif step.phase == "running" and step.is_up:
-        wanting = [other.step.name for other in state.dependents(step) if other.phase != "done"]
+        wanting = [other.step.name for other in state.dependents(step) if other.is_awaited]
         yield f"it is up, as long as {_listed(wanting)} {'needs' if len(wanting) == 1 else 'need'} it"
     elif step.phase == "running":
         yield from _running(step)

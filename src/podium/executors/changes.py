@@ -146,7 +146,7 @@ def remember(project: Path, seen: Mapping[str, str]) -> None:
     except OSError as error:
         with suppress(OSError):
             beside.unlink()
-        text = f"{path} cannot be written: {error.strerror}"
+        text = f"{path} cannot be written: {error.strerror or error}"
         raise EnvironmentProblemError(text, code="E502", hint="make the folder writable") from error
 
 

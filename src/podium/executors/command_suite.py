@@ -15,14 +15,15 @@ from pathlib import Path
 
 import msgspec
 
-from podium.events import Failure
+from podium.events import Failure, outcome_word
 from podium.executors.attending import Attending
 from podium.executors.command import CommandExecutor
-from podium.executors.judging import is_critical, judge, today, with_quarantine
+from podium.executors.judging import is_critical, judge, today, uncritical, with_quarantine
 from podium.executors.reports.reading import Reading, name_of
 from podium.executors.suite_reports import Evidence, Seen, files_now, read_files, read_printed
 from podium.executors.suite_tries import only_these, passed_before, tried_again, what_it_cannot
 from podium.executors.verdict import UNKNOWN_REST, numbers
+from podium.plan.quarantine import unmatched
 from podium.plan.suites import CommandSuite, SuiteOutput
 from podium.protocols import Attempt, Finished, Report, ReportTo, Tested, Work
 from podium.runtime.resource_watch import ResourceWatch
@@ -201,6 +202,7 @@ class _Run:
         """Report all results and return what they come to together."""
         suite, problem, unnamed = self._suite, evidence.problem, evidence.reading.unnamed
         results, left_out = only_these(evidence.reading.results, suite.selection.only)
+        ids = [result.id for result in evidence.reading.results]
         results = passed_before(results, self._attempt.passed_tests)
         results = [with_quarantine(result, suite.quarantine, self._today) for result in results]
         counts = msgspec.structs.replace(unnamed, left_out=unnamed.left_out + left_out)
@@ -208,21 +210,28 @@ class _Run:
         for begin in range(0, len(results), _IN_ONE_REPORT):
             batch = tuple(results[begin : begin + _IN_ONE_REPORT])
             self._report(self.token, Tested(batch, counts.total, suite.origin))
-        critical = [test.id for test in results if test.counts_as_bad and is_critical(test, suite.criteria.critical)]
+        bad = [test for test in results if test.counts_as_bad]
+        critical = [test.id for test in bad if is_critical(test, suite.criteria.critical)]
         outcome, message = judge(counts, critical, suite.criteria, flaky_is_bad=suite.flaky == "failed")
         partial = outcome == "passed" and suite.criteria.allow_partial
         if partial and problem is not None and problem.type in _ENDED_EARLY:
             notes, problem = [*notes, f"it ended early: {problem.message}"], None
         if self._stopping:
             notes.append(UNKNOWN_REST)
+        if suite.criteria.critical and unnamed.total:
+            notes.append("it is not known which of its tests are critical")
         if counts.total and counts.skipped == counts.total:
             notes.append("all tests were skipped")
+        all_known = not (self._stopping or problem or unnamed.total)
         output = SuiteOutput(
             counts=numbers(counts, len(critical)),
             total=counts.total,
             runner=f"command, {evidence.reading.format or suite.report}",
             notes=tuple(dict.fromkeys(notes)),
             seconds={phase: round(seconds, 3) for phase, seconds in self._seconds.items()},
+            unmatched=unmatched(suite.quarantine, ids) if all_known else (),
+            uncritical=uncritical(suite.criteria.critical, evidence.reading.results) if all_known else (),
+            critical_failures=sum(is_critical(test, suite.early_end.critical) for test in bad),
         )
         told = Finished("passed", msgspec.json.decode(msgspec.json.encode(output)), None, finished.artifacts)
         if self._stopping:
@@ -276,7 +285,7 @@ def _unexplained(reading: Reading, failure: Failure) -> Failure | None:
 
 def _details(results: list[TestResult], problem: Failure | None) -> str:
     bad = [result for result in results if result.outcome in BAD and not result.quarantined]
-    lines = [f"{result.id}: {result.message or result.outcome}" for result in bad[:_MOST_DETAILS]]
+    lines = [f"{result.id}: {result.message or outcome_word(result.outcome)}" for result in bad[:_MOST_DETAILS]]
     if len(bad) > _MOST_DETAILS:
         lines.append(f"and {len(bad) - _MOST_DETAILS} more")
     return "\n".join([*lines, *([problem.message] if problem else [])])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from podium.events import outcome_word
 from podium.executors.judging import is_critical
 from podium.plan.suites import EarlyEnd
 from podium.test_results import TestResult
@@ -40,7 +41,7 @@ class EarlyEnding:
         if not result.counts_as_bad:
             return None
         if is_critical(result, rule.critical):
-            return f"the critical test `{result.id}` {result.outcome.replace('_', ' ')}"
+            return f"the critical test `{result.id}` {outcome_word(result.outcome)}"
         if self._max_failures and self._bad >= self._max_failures:
             return f"{self._bad} test{'' if self._bad == 1 else 's'} did not pass"
         if rule.consecutive and self._in_a_row >= rule.consecutive:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Protocol
 
 import msgspec
 
@@ -14,6 +15,7 @@ from podium.plan.suites import Criteria, Quarantined
 from podium.test_results import BAD, TestCounts, TestResult
 
 _MOST_NAMED = 3
+_STRICT = Criteria()
 
 
 def judge(
@@ -46,9 +48,28 @@ def judge(
     return ("errored" if undecided else "failed"), "; ".join(reasons)
 
 
-def is_critical(result: TestResult, critical: Iterable[str]) -> bool:
+class Named(Protocol):
+    """A test that was found or run."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Names of its markers."""
+        ...
+
+
+def is_critical(test: Named, critical: Iterable[str]) -> bool:
     """Return whether a test has one of these markers, or one of these texts in its id."""
-    return any(word in result.markers or word in result.id for word in critical)
+    return any(word in test.markers or word in test.id for word in critical)
+
+
+def uncritical(critical: Iterable[str], tests: Collection[Named]) -> tuple[str, ...]:
+    """Return the words that make none of these tests critical; none if no test is known."""
+    return tuple(word for word in critical if tests and not any(is_critical(test, (word,)) for test in tests))
 
 
 def today() -> str:
@@ -84,7 +105,7 @@ def _too_many(counts: TestCounts, flaky: int, rate: float, criteria: Criteria) -
     parts = ", ".join(f"{number} {word}" for word, number in words if number)
     known = f", {counts.quarantined} of them in quarantine" if counts.quarantined else ""
     demand = ""
-    if criteria != Criteria():
+    if (criteria.min_pass_rate, criteria.max_failures) != (_STRICT.min_pass_rate, _STRICT.max_failures):
         if rate < criteria.min_pass_rate:
             demand += f"; {rate:.1%} passed, the least is {criteria.min_pass_rate:.1%}"
         if counts.bad + flaky > criteria.max_failures:

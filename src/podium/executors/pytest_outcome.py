@@ -6,10 +6,11 @@ import re
 
 import msgspec
 
-from podium.events import Failure, Outcome
-from podium.executors.judging import is_critical, judge
+from podium.events import Failure, Outcome, outcome_word
+from podium.executors.judging import is_critical, judge, uncritical
 from podium.executors.pytest_tally import Tally
 from podium.executors.verdict import UNKNOWN_REST, numbers
+from podium.plan.quarantine import unmatched
 from podium.plan.suites import PytestSuite, SuiteOutput
 from podium.protocols import Finished
 from podium.runtime.process_group import describe_exit
@@ -63,6 +64,7 @@ class Seen(msgspec.Struct, frozen=True):
         tally: Results.
         end: What the host said last, None if it said nothing.
         broken: Why nothing could be run, or not to the end.
+        not_started: The interpreter, if it ended before the host was there to hear what it is to do.
         limit: What it used too much of.
         early: Why it was ended early.
         stopping: It was asked to stop.
@@ -77,6 +79,7 @@ class Seen(msgspec.Struct, frozen=True):
     end: HostEnd | None
     broken: Failure | None
     limit: Failure | None
+    not_started: str
     early: str
     stopping: bool
     code: int
@@ -86,10 +89,25 @@ class Seen(msgspec.Struct, frozen=True):
     complained: str
 
 
-def _nothing_was_selected(seen: Seen) -> bool:
-    """Return whether there are tests, all is well, and none of them was meant."""
+def _nothing_was_selected(suite: PytestSuite, seen: Seen) -> str:
+    """Return that none of the tests was meant, if all is well; nothing if that is not so."""
     troubled = seen.broken or seen.limit or seen.early or seen.stopping or (seen.end is not None and seen.end.errors)
-    return bool(seen.left_out) and not seen.tally.chosen and not seen.tally.counts.total and not troubled
+    if seen.tally.chosen or seen.tally.counts.total or troubled:
+        return ""
+    if seen.left_out:
+        return f"none of {seen.left_out} tests is selected"
+    # Files that are not looked into have an unknown number of tests, and so have those that pytest-xdist collects.
+    nothing = suite.narrowed and seen.end is not None and seen.end.code == _NO_TESTS
+    return f"no test is selected by `{suite.narrowed}`" if nothing else ""
+
+
+def _uncritical(seen: Seen) -> tuple[str, ...]:
+    """Return the words that make none of the tests critical, nothing if not all tests are known."""
+    tally = seen.tally
+    if tally.found:
+        return uncritical(tally.uncritical, tally.found)
+    all_ran = bool(tally.counts.total) and not (seen.end is None or seen.stopping or seen.early or seen.limit)
+    return tally.uncritical if all_ran else ()
 
 
 def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
@@ -98,7 +116,8 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
     missing = max(0, seen.tally.chosen - seen.tally.done)
     counts.left_out += seen.left_out + missing
     counts.not_run += missing
-    critical = [test.id for test in seen.tally.bad if test.counts_as_bad and is_critical(test, suite.criteria.critical)]
+    bad = [test for test in seen.tally.bad if test.counts_as_bad]
+    critical = [test.id for test in bad if is_critical(test, suite.criteria.critical)]
     outcome, message = judge(counts, critical, suite.criteria, flaky_is_bad=suite.flaky == "failed")
     end = seen.end or HostEnd(seen.code)
     notes = [*seen.notes, *end.notes]
@@ -119,10 +138,14 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
         runner=end.runner or "pytest",
         notes=tuple(dict.fromkeys(notes)),
         seconds={phase: round(seconds, 3) for phase, seconds in end.seconds.items()},
+        unmatched=() if end.errors else unmatched(suite.quarantine, (test.id for test in seen.tally.found)),
+        uncritical=() if end.errors or suite.narrowed else _uncritical(seen),
+        critical_failures=sum(is_critical(test, suite.early_end.critical) for test in bad),
     )
     built = msgspec.json.decode(msgspec.json.encode(output))
-    if _nothing_was_selected(seen):
-        return Finished("skipped", built, Failure("NothingSelected", f"none of {seen.left_out} tests is selected"))
+    unselected = _nothing_was_selected(suite, seen)
+    if unselected:
+        return Finished("skipped", built, Failure("NothingSelected", unselected))
     if seen.stopping:
         return Finished("cancelled", built, Failure("Cancelled", "asked to stop"))
     problem = _problem(seen, missing)
@@ -142,6 +165,8 @@ _COMPLAINTS = (
     (r"^ERROR: ", 0),
 )
 """How lines begin in which pytest says what is wrong, and which of them says most."""
+_VERDICTS = re.compile(r"^(?:FAIL|FAILED|ERROR)[: ].*", re.MULTILINE)
+"""Lines in which plugins say at the end why pytest fails, as pytest-cov does."""
 _PARTIAL = frozenset({"Crashed", "Incomplete", "Interrupted", "MemoryLimit", "ProcessLimit", "EndedEarly"})
 _NOT_OVER_FAILURES = frozenset({"Incomplete", "EndedEarly", "Interrupted", "ExitCode"})
 
@@ -158,6 +183,10 @@ def _problem(seen: Seen, missing: int) -> Failure | None:
         given = seen.limit or seen.broken
         assert given is not None
         return given if given.details else msgspec.structs.replace(given, details=ending)
+    if seen.not_started:
+        ended = describe_exit(seen.code)
+        text = f"{seen.not_started} is no Python that can run the tests: {ended} before it answered"
+        return Failure("CannotStart", text, ending, seen.code)
     if seen.end is None:
         return Failure("Crashed", f"pytest ended before its end: {describe_exit(seen.code)}", ending, seen.code)
     code = seen.end.code
@@ -178,7 +207,8 @@ def _oddity(seen: Seen, end: HostEnd, missing: int, ending: str) -> Failure | No
         return Failure("Incomplete", f"{missing} of {seen.tally.chosen} tests were not run", ending, code)
     nothing_bad = not (counts.failed + counts.errored + counts.timed_out + counts.flaky)
     if code not in {0, _NO_TESTS} and nothing_bad and counts.total:
-        return Failure("ExitCode", f"pytest exited with code {code}, though no test failed", ending, code)
+        why = _last_complaint(seen)
+        return Failure("ExitCode", f"pytest exited with code {code}, though no test failed: {why}", ending, code)
     return None
 
 
@@ -192,6 +222,12 @@ def _complaint(seen: Seen) -> str:
     return _last(seen.complained) or _last(seen.printed)
 
 
+def _last_complaint(seen: Seen) -> str:
+    """Return what a plugin says that lets pytest fail at its end, or the last line of all."""
+    found = _VERDICTS.findall(f"{seen.complained}\n{seen.printed}")
+    return found[-1].strip()[:_LONGEST_MESSAGE] if found else _last(seen.printed) or _last(seen.complained)
+
+
 def _last(text: str) -> str:
     lines = [line.strip(" !=") for line in text.splitlines() if line.strip(" !=")]
     return lines[-1][:_LONGEST_MESSAGE] if lines else ""
@@ -199,7 +235,7 @@ def _last(text: str) -> str:
 
 def _lines(seen: Seen) -> str:
     bad = [result for result in seen.tally.bad if not result.quarantined]
-    lines = [f"{result.id}: {result.message or result.outcome}" for result in bad[:_MOST_DETAILS]]
+    lines = [f"{result.id}: {result.message or outcome_word(result.outcome)}" for result in bad[:_MOST_DETAILS]]
     if len(bad) > _MOST_DETAILS:
         lines.append(f"and {len(bad) - _MOST_DETAILS} more")
     return "\n".join(lines)

@@ -34,10 +34,17 @@ _IN_ONE_REPORT = 2000
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What was collected: files, and for every test its id, number of its file, line and markers."""
+    """What was collected.
+
+    Attributes:
+        files: Their paths.
+        tests: For every test its id, number of its file, line and markers.
+        deselected: How many other tests expressions or plugins left out.
+    """
 
     files: list[str]
     tests: list[tuple[str, int, int, tuple[str, ...]]]
+    deselected: int = 0
 
 
 class _Message(msgspec.Struct, frozen=True):
@@ -93,6 +100,7 @@ class PytestRun:
         self._limit: Failure | None = None
         self._broken: Failure | None = None
         self._end: HostEnd | None = None
+        self._not_started = ""
         self._notes: list[str] = []
         self._left_out = 0
         self._impact: Future[Impact | None] | None = None
@@ -163,13 +171,18 @@ class PytestRun:
 
     async def _talk(self, reader: asyncio.StreamReader) -> None:
         """Take messages until the host is gone."""
+        has_spoken = False
         try:
             while line := await reader.readline():
                 if not line.endswith(b"\n"):
                     return
+                has_spoken = True
                 await self._hear(msgspec.json.decode(line, type=_Message))
         except (ConnectionError, msgspec.DecodeError, ValueError) as error:
             if self._end is not None:  # it has said all it had to say, and was not there to hear the last word
+                return
+            if not has_spoken and isinstance(error, ConnectionError):  # it has not even read what it is to do
+                self._not_started = self._python
                 return
             self._broken = Failure("Talk", f"the host of pytest said something unexpected: {error}")
             self._group.strike()
@@ -237,13 +250,22 @@ class PytestRun:
             self._broken = Failure("Selection", str(error))
             return {"run": None}
         self._left_out = chosen.left_out
+        if suite.narrowed:  # otherwise the suite is made of what its expressions select
+            self._left_out += found.deselected
+            if found.deselected and not tests:
+                self._notes.append(f"{suite.narrowed}: none of {found.deselected} tests selected")
         self._notes += chosen.notes
         ids = set(chosen.ids)
         before = ids & self._attempt.passed_tests
         order = [index for index, test in enumerate(tests) if test.id in ids and test.id not in before]
         if before:
             self._tally.counts.passed += len(before)
-            self._notes.append(f"{len(before)} tests passed in an earlier attempt and were not run again")
+            they = (
+                "1 test passed in an earlier attempt and was"
+                if len(before) == 1
+                else (f"{len(before)} tests passed in an earlier attempt and were")
+            )
+            self._notes.append(f"{they} not run again")
         self._tally.chosen = len(order)
         if not order:
             return {"run": None}
@@ -308,6 +330,7 @@ class PytestRun:
             tally=self._tally,
             end=self._end,
             broken=self._broken,
+            not_started=self._not_started,
             limit=self._limit,
             early=self._early,
             stopping=self._stopping,

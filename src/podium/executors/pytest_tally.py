@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from podium.executors.found import FoundTest
-from podium.executors.judging import with_quarantine
+from podium.executors.judging import uncritical, with_quarantine
 from podium.plan.suites import Suite
 from podium.test_results import BAD, TEST_OUTCOMES, TestCounts, TestOutcome, TestResult
 
@@ -47,6 +47,14 @@ class Tally:
     Args:
         suite: How often tests are repeated, and which are in quarantine.
         today: The date, `YYYY-MM-DD`.
+
+    Attributes:
+        counts: How many tests came to what.
+        found: What was collected; empty if that is not known.
+        chosen: How many of them are run.
+        done: How many results there are.
+        bad: Those that did not pass.
+        uncritical: Words of the suite's `criteria.critical` that fit no result so far.
     """
 
     def __init__(self, suite: Suite, today: str) -> None:
@@ -55,6 +63,7 @@ class Tally:
         self.chosen = 0
         self.done = 0
         self.bad: list[TestResult] = []
+        self.uncritical = suite.criteria.critical
         self._suite = suite
         self._today = today
         self._repeated = suite.selection.repeat > 1
@@ -118,6 +127,8 @@ class Tally:
         if self._suite.quarantine:
             results = [with_quarantine(result, self._suite.quarantine, self._today) for result in results]
         self.counts.add(results)
+        if results:
+            self.uncritical = uncritical(self.uncritical, results)
         self.bad += [result for result in results if result.outcome in BAD]
         return results
 

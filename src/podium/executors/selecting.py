@@ -103,7 +103,7 @@ def _changed(
     notes: list[str],
 ) -> list[FoundTest]:
     if impact is None:
-        why = "no full run is remembered to compare with (the next `podium test` alone is)"
+        why = "no full run is remembered to compare with (the next run of all tests is)"
         notes.append(f"{why}: all tests are selected")
         return tests
     if impact.everything:

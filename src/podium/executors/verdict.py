@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from podium.events import Failure
+from podium.events import Failure, outcome_word
 from podium.executors.judging import judge
-from podium.plan.suites import SuiteOutput, Verdict
+from podium.plan.suites import Criteria, SuiteOutput, Verdict
 from podium.protocols import Finished
 from podium.test_results import TestCounts
 
@@ -21,36 +21,68 @@ UNKNOWN_REST = "how many tests were not run is not known"
 
 _JUDGED = frozenset({"passed", "failed"})
 """Outcomes of categories that say no more than their counts."""
+_CUT_SHORT = frozenset({"timed_out", "cancelled"})
+"""Outcomes of categories that were ended from outside, so that their own criteria have not been applied yet."""
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What is known of the categories.
+
+    Attributes:
+        verdict: What was asked.
+        counts: Category to the counts of its tests.
+        total: All of them together.
+    """
+
+    verdict: Verdict
+    counts: dict[str, TestCounts | None]
+    total: TestCounts
+
+
+class _Ruling(msgspec.Struct, frozen=True):
+    """What speaks against a layer.
+
+    Attributes:
+        outcome: What its tests came to.
+        against: Why that is not `passed`.
+        doubts: Why the counts are not the whole truth, as far as that matters.
+        notes: What else a person should know.
+    """
+
+    outcome: str
+    against: tuple[str, ...]
+    doubts: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def judge_layer(payload: Any) -> Finished:
-    """Return what a layer came to: the tests of all its categories by its own criteria.
+    """Return what a layer came to: the tests of all its categories by its own criteria, else what these came to.
 
-    A category that was not run, or of which we cannot tell what it came to, speaks against the layer, unless its
+    A category that was not run, or of which we cannot tell what it came to, speaks against the layer, unless the
     criteria allow for partial results. Tests that failed weigh more than that: then the layer failed.
     """
     try:
         verdict = msgspec.convert(payload, Verdict)
-        found = {name: _counts(counts) for name, counts in verdict.counts.items()}
+        counts = {name: _counts(found) for name, found in verdict.counts.items()}
     except msgspec.ValidationError as error:
         return Finished("errored", failure=Failure("BadPayload", str(error)))
     total = TestCounts()
-    for counts in found.values():
-        total += counts or TestCounts()
-    notes = tuple(_doubts(verdict, found))
-    output = msgspec.json.decode(msgspec.json.encode(SuiteOutput(numbers(total), total.total, notes=notes)))
-    if not total.total and total.left_out and not notes:
-        return Finished("skipped", output, Failure("NothingSelected", f"none of {total.left_out} tests is selected"))
-    outcome, message = judge(total, list(_critical(verdict)), verdict.criteria)
-    against = list(_failed_anyhow(verdict, found)) if outcome == "passed" else []
-    if against:
-        return Finished("failed", output, Failure("Criteria", "; ".join(against)))
-    if outcome == "passed" and (not notes or verdict.criteria.allow_partial):
+    for each in counts.values():
+        total += each or TestCounts()
+    found = _Found(verdict, counts, total)
+    ruling = _by_categories(found) if verdict.criteria is None else _by_criteria(found, verdict.criteria)
+    unmeant = total.left_out or (counts and all(outcome == "skipped" for outcome in verdict.outcomes.values()))
+    if not total.total and unmeant and not tuple(_doubts(found)):
+        words = f"none of {total.left_out} tests is selected" if total.left_out else "no test is selected"
+        return Finished("skipped", _output(total, ()), Failure("NothingSelected", words))
+    output = _output(total, (*ruling.notes, *_remarks(verdict)))
+    if ruling.outcome == "passed" and not ruling.doubts:
         return Finished("passed", output)
-    if outcome == "passed" or not total.total:
-        kind = "Incomplete" if notes else "NoTests"
-        return Finished("errored", output, Failure(kind, "; ".join(notes) or message))
-    return Finished(outcome, output, Failure("Criteria", "; ".join([message, *notes])))
+    if ruling.outcome == "failed" or (ruling.outcome == "errored" and total.total):
+        outcome = "failed" if ruling.outcome == "failed" else "errored"
+        return Finished(outcome, output, Failure("Criteria", "; ".join([*ruling.against, *ruling.doubts])))
+    kind = "Incomplete" if ruling.doubts else "NoTests"
+    return Finished("errored", output, Failure(kind, "; ".join(ruling.doubts or ruling.against)))
 
 
 def numbers(counts: TestCounts, bad_critical: int = 0) -> dict[str, int]:
@@ -64,34 +96,98 @@ def numbers(counts: TestCounts, bad_critical: int = 0) -> dict[str, int]:
     return {**found, CRITICAL: bad_critical} if bad_critical else found
 
 
+def _by_criteria(found: _Found, criteria: Criteria) -> _Ruling:
+    """Return what the tests of all categories come to together."""
+    doubts = tuple(_doubts(found))
+    critical = [f"{number} in {name}" for name in found.verdict.counts if (number := _critical(found, name))]
+    outcome, message = judge(found.total, critical, criteria)
+    against = (message,) if message else ()
+    if outcome == "passed":
+        against = tuple(_failed_anyhow(found))
+        outcome = "failed" if against else outcome
+    if outcome == "passed" and criteria.allow_partial:
+        return _Ruling(outcome, (), (), doubts)
+    return _Ruling(outcome, against, doubts)
+
+
+def _by_categories(found: _Found) -> _Ruling:
+    """Return what categories come to by the criteria of each."""
+    against: list[str] = []
+    doubts: list[str] = []
+    notes: list[str] = []
+    for name, outcome in found.verdict.outcomes.items():
+        counts, own = found.counts.get(name), found.verdict.own.get(name, Criteria())
+        judged, message = judge(counts or TestCounts(), _critical_of(found, name), own)
+        has_tests = counts is not None and bool(counts.total)
+        doubt = _doubt(found, name)
+        if outcome == "failed" and has_tests:
+            against.append(f"{name}: {message or 'failed by its own criteria'}")
+        elif has_tests and judged == "failed" and outcome not in _JUDGED:
+            against.append(f"{name}: {message}")
+            doubts.append(doubt)
+        elif has_tests and judged == "passed" and own.allow_partial and outcome in _CUT_SHORT:
+            notes.append(doubt)
+        elif doubt:
+            doubts.append(f"{doubt}: {message}" if has_tests and message else doubt)
+    if against:
+        return _Ruling("failed", tuple(against), tuple(doubts), tuple(notes))
+    if not found.total.total:
+        return _Ruling("errored", ("no tests were run",), tuple(doubts))
+    return _Ruling("passed", (), tuple(doubts), tuple(notes))
+
+
+def _output(total: TestCounts, notes: tuple[str, ...]) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(SuiteOutput(numbers(total), total.total, notes=notes)))
+
+
 def _counts(counts: dict[str, int] | None) -> TestCounts | None:
     return None if counts is None else msgspec.convert(counts, TestCounts)
 
 
-def _critical(verdict: Verdict) -> Iterator[str]:
-    for name, counts in verdict.counts.items():
-        if number := (counts or {}).get(CRITICAL, 0):
-            yield f"{number} in {name}"
+def _critical(found: _Found, name: str) -> int:
+    return (found.verdict.counts.get(name) or {}).get(CRITICAL, 0)
 
 
-def _failed_anyhow(verdict: Verdict, found: dict[str, TestCounts | None]) -> Iterator[str]:
+def _critical_of(found: _Found, name: str) -> list[str]:
+    """Return the critical tests of a category that did not pass, in words: their ids are not known here."""
+    number = _critical(found, name)
+    return [str(number)] if number else []
+
+
+def _failed_anyhow(found: _Found) -> Iterator[str]:
     """Yield categories that failed for another reason than that tests of them did not pass."""
-    for name, outcome in verdict.outcomes.items():
-        counts = found.get(name)
+    for name, outcome in found.verdict.outcomes.items():
+        counts = found.counts.get(name)
         if outcome == "failed" and counts is not None and counts.total and not counts.bad:
             yield f"{name} failed by its own criteria"
 
 
-def _doubts(verdict: Verdict, found: dict[str, TestCounts | None]) -> Iterator[str]:
+def _doubts(found: _Found) -> Iterator[str]:
     """Yield why the counts are not the whole truth."""
-    for name, outcome in verdict.outcomes.items():
-        counts = found.get(name)
-        if outcome == "skipped" and counts is not None and counts.left_out:
-            continue  # none of its tests was meant
-        if outcome == "skipped":
-            yield f"{name} was not run"
-        elif outcome not in _JUDGED:
-            rest = 0 if counts is None else counts.not_run
-            yield f"{name} {outcome.replace('_', ' ')}" + (f", {rest} of its tests not run" if rest else "")
-        elif counts is None:
-            yield f"{name} {outcome} and says nothing of its tests"
+    yield from filter(None, (_doubt(found, name) for name in found.verdict.outcomes))
+
+
+def _doubt(found: _Found, name: str) -> str:
+    """Return why the counts of a category are not the whole truth, nothing if they are."""
+    outcome, counts = found.verdict.outcomes[name], found.counts.get(name)
+    if outcome == "skipped":  # if it was looked into, none of its tests was meant
+        return f"{name} was not run" if counts is None else ""
+    if outcome not in _JUDGED:
+        rest = 0 if counts is None else counts.not_run
+        return f"{name} {outcome_word(outcome)}" + (f", {rest} of its tests not run" if rest else "")
+    return f"{name} {outcome} and says nothing of its tests" if counts is None else ""
+
+
+def _remarks(verdict: Verdict) -> Iterator[str]:
+    """Yield which words that make tests critical fit none; known only if all categories know their tests."""
+    every = verdict.uncritical
+    for word in () if verdict.criteria is None else verdict.criteria.critical:
+        if every and all(word in (unfit or ()) for unfit in every.values()):
+            yield f"no test that was found fits `critical: {word}`, so it demands nothing"
+    shards: dict[str, list[str]] = {}
+    for name in verdict.own:
+        shards.setdefault(name.split("/")[0], []).append(name)
+    for category, names in shards.items():
+        for word in verdict.own[names[0]].critical:
+            if all(word in (every.get(name) or ()) for name in names):
+                yield f"no test of {category} that was found fits `critical: {word}`, so it demands nothing"

@@ -23,10 +23,10 @@ Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": NAME, "maxLen
 """Such a name; `podium.model.layers_checks` checks it, to say more than that a pattern does not fit."""
 Names = list[str]
 _Word = Literal["critical", "high", "medium", "low", "optional"]
-FailFast = Literal["immediate", "category", "layer", "disabled"]
+FailFast = Literal["immediate", "category", "critical", "layer", "disabled"]
 """What a failure ends: `immediate`: the first test that does not pass ends its layer, `category`: a category that does
-not pass keeps the others of its layer from beginning, `layer`: a layer that does not pass holds up those after it,
-`disabled`: nothing but what needs it."""
+not pass keeps the others of its layer from beginning, `critical`: a category does in which a critical test did not
+pass, `layer`: a layer that does not pass holds up those after it, `disabled`: nothing but what needs it."""
 LlmMode = Literal["real", "mock", "hybrid"]
 ReportFormat = Literal["auto", "junit", "tap", "ctrf", "go", "pytest", "jest", "exit_code"]
 Mode = Literal["sequential", "parallel", "hybrid"]
@@ -84,7 +84,7 @@ class LimitsDocument(Document):
 
 
 class SuccessDocument(Document):
-    """When tests count as passed though some did not; without it every test has to pass."""
+    """When tests count as passed though some did not; in a category without it every test has to pass."""
 
     min_pass_rate: Ratio | None = Field(
         None, **_described("Least share of tests that pass; without it any, if `max_failures` is given.", 0.95)
@@ -93,7 +93,12 @@ class SuccessDocument(Document):
         None, **_described("So many may fail; without it any number, if `min_pass_rate` is given.", 5)
     )
     critical: Names = Field(
-        [], **_described("Markers, or parts of ids, of tests that all have to pass.", ["critical", "test_login"])
+        [],
+        **_described(
+            "Markers, or parts of ids, of tests that all have to pass. A word that fits no test is told, and demands "
+            "nothing.",
+            ["critical", "test_login"],
+        ),
     )
     allow_partial: bool = Field(default=False, **_switch("A suite that ended early counts by what it came to."))
 
@@ -192,7 +197,9 @@ class CategoryDocument(Document):
     programs: Names = Field([], **_described("Programs that have to be there.", ["node"]))
     min_memory: DataSize | None = Field(None, **_described("Memory that has to be free for it.", "512 MB"))
     limits: LimitsDocument | None = Field(None, **_described("What it may use.", {"memory": "1 GB"}))
-    success: SuccessDocument | None = Field(None, **_described("When it counts as passed.", {"max_failures": 2}))
+    success: SuccessDocument | None = Field(
+        None, **_described("When it, or each of its shards, counts as passed.", {"max_failures": 2})
+    )
     llm: LlmDocument | None = Field(None, **_described("Which language model its tests use.", {"mode": "real"}))
     real_services: bool | None = Field(None, **_switch("Its services are never replaced by mocks."))
     env: dict[str, str] = Field({}, **_described("Variables added to its environment.", _ENV))
@@ -220,14 +227,21 @@ class LayerSettings(Document):
     fail_fast: FailFastField | None = Field(
         None,
         **_described(
-            "`immediate`, `category`, `layer` (the default) or `disabled`; `true`: category, `false`: disabled.",
+            "`immediate`, `category`, `critical`, `layer` (the default) or `disabled`; `true`: category, "
+            "`false`: disabled.",
             "category",
         ),
     )
     background: bool = Field(default=False, **_switch("It runs beside the others and nobody waits for it."))
     services: Names = Field([], **_described("Services that all its categories require.", ["postgresql"]))
     limits: LimitsDocument | None = Field(None, **_described("What its suites may use together.", {"memory": "2 GB"}))
-    success: SuccessDocument | None = Field(None, **_described("When it counts as passed.", {"min_pass_rate": 0.95}))
+    success: SuccessDocument | None = Field(
+        None,
+        **_described(
+            "When it counts as passed, all its tests together; without it, when its categories do.",
+            {"min_pass_rate": 0.95},
+        ),
+    )
     llm: LlmDocument | None = Field(None, **_described("Which language model its tests use.", {"mode": "mock"}))
     env: dict[str, str] = Field({}, **_described("Variables added to the environment.", _ENV))
 

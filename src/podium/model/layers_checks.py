@@ -34,6 +34,7 @@ _OF_RUNNER = {
 }
 """Key of a category to the runners it goes with."""
 _NO_VARIABLE = "use letters, digits and `_`"
+_SIZES = ((2**20, "MiB"), (2**10, "KiB"))
 _PLURALS = {"layer": "layers", "category": "categories", "layer or category": "layers and categories"}
 
 
@@ -321,4 +322,6 @@ def longest(layer: d.LayerDocument) -> int:
 
 
 def _size(size: float) -> str:
-    return f"{size / 2**20:g} MiB"
+    """Return a number of bytes in the largest unit up to MiB of which it has one."""
+    scale, unit = next(((scale, unit) for scale, unit in _SIZES if size >= scale), (1, "B"))
+    return f"{size / scale:g} {unit}"

@@ -23,11 +23,12 @@ class Need(Value, frozen=True):
 
     Attributes:
         step: Its name.
-        until: `passed`: skip this step unless it passed, or was left out by a condition. `done`: whatever it came to.
+        until: `passed`: skip this step unless it passed, was left out by a condition, or may fail. `only_passed`: leave
+            this step out, as by a condition of its own, unless it passed. `done`: whatever it came to.
     """
 
     step: str
-    until: Literal["passed", "done"] = "passed"
+    until: Literal["passed", "only_passed", "done"] = "passed"
 
 
 class Step(Value, frozen=True):

@@ -111,6 +111,9 @@ def choose(document: d.LayersDocument, selection: LayerSelection) -> Choice:
     choice = Choice()
     _check_known(document, selection, choice)
     chosen = _layers(document, selection, choice)
+    if selection.layers and selection.categories:
+        chosen &= set(selection.layers)
+        _check_within(document, selection, choice, chosen)
     wanted = _categories(document, selection, choice, chosen)
     wanted = _from_start(document, selection.start_at, wanted)
     for name, layer in document.layers.items():
@@ -152,6 +155,24 @@ def _check_known(document: d.LayersDocument, selection: LayerSelection, choice: 
 
 def _names(document: d.LayersDocument) -> list[str]:
     return list(dict.fromkeys(c.name for layer in document.layers.values() for c in layer.categories))
+
+
+def _check_within(document: d.LayersDocument, selection: LayerSelection, choice: Choice, layers: set[str]) -> None:
+    """Check that the layers that were asked for have the categories that were asked for.
+
+    Raises:
+        NothingSelectedError: They have none of them.
+    """
+    there = {name: [c.name for c in layer.categories] for name, layer in document.layers.items() if name in layers}
+    missing = [name for name in selection.categories if not any(name in names for names in there.values())]
+    hint = "; ".join(f"`{layer}` has {', '.join(names) or 'none'}" for layer, names in there.items())
+    for name in missing:
+        homes = [f"`{layer}`" for layer, one in document.layers.items() if any(c.name == name for c in one.categories)]
+        asked = ", ".join(f"`{layer}`" for layer in selection.layers)
+        text = f"category `{name}` is in {', '.join(homes)}, not in {asked}"
+        if len(missing) == len(selection.categories):
+            raise NothingSelectedError(f"no valid layers selected for execution: {text}", hint=hint)
+        choice.note("P240", f"{text}, so it is not run", hint)
 
 
 def _layers(document: d.LayersDocument, selection: LayerSelection, choice: Choice) -> set[str]:

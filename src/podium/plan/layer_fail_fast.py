@@ -2,36 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from podium.model import layers as d
 from podium.model.dialects.test_execution import EARLY_END, FAIL_FAST
 from podium.plan.layer_context import Context
 from podium.plan.layer_order import fail_fast_of
+from podium.plan.policy import FailFast as GroupFailFast
 from podium.plan.suites import EarlyEnd
 
-_GROUPS: dict[str, Literal["", "pending", "running"]] = {"immediate": "running", "category": "pending"}
+_GROUPS: dict[str, GroupFailFast] = {
+    "immediate": "running",
+    "category": "pending",
+    "critical": "pending",
+}
+_CRITICAL = "critical"
+_EVERYWHERE = "first_failure"
+"""Asked for on the command line, it ends the run; in a document it is a rule of every layer."""
 
 
 class FailFast(msgspec.Struct, frozen=True):
     """What a failure ends in a layer.
 
     Attributes:
-        word: `immediate`, `category`, `layer` or `disabled`.
+        word: `immediate`, `category`, `critical`, `layer` or `disabled`.
         max_failures: A category ends after so many tests that did not pass; 0: no limit.
         early_end: When else a category ends early.
+        everywhere: What ends, ends in all layers.
     """
 
     word: str
     max_failures: int
     early_end: EarlyEnd
+    everywhere: bool
 
     @property
-    def group(self) -> Literal["", "pending", "running"]:
-        """What a category that does not pass does to the others of its layer."""
-        return _GROUPS.get(self.word, "")
+    def group(self) -> GroupFailFast:
+        """What a category that does not pass does to the others of its layer, or of all."""
+        return "run" if self.everywhere else _GROUPS.get(self.word, "")
+
+    @property
+    def condition(self) -> str:
+        """Of which categories that do not pass that holds: an expression over their output, empty for all."""
+        return "result != null && has(result.critical_failures)" if self.word == _CRITICAL else ""
+
+    def early_end_of(self, *success: d.SuccessDocument | None) -> EarlyEnd:
+        """Return when a category ends early.
+
+        If critical tests are what matters, these are all that are named anywhere, else those called `critical`.
+
+        Args:
+            success: Criteria that hold for it: its layer's and its own.
+        """
+        if self.word != _CRITICAL:
+            return self.early_end
+        named = (word for criteria in success if criteria is not None for word in criteria.critical)
+        words = tuple(dict.fromkeys((*self.early_end.critical, *named)))
+        return msgspec.structs.replace(self.early_end, critical=words or (_CRITICAL,))
 
 
 def fail_fast(context: Context, layer: d.LayerDocument) -> FailFast:
@@ -51,4 +78,5 @@ def fail_fast(context: Context, layer: d.LayerDocument) -> FailFast:
     else:
         early = d.EarlyEndDocument() if asked or defaults.early_end is None else defaults.early_end  # pyright: ignore[reportCallIssue]
     end = EarlyEnd(early.consecutive, early.rate, early.sample, tuple(early.critical))
-    return FailFast(word, 1 if word == "immediate" else limit, end)
+    everywhere = asked == _EVERYWHERE
+    return FailFast(word, 1 if word == "immediate" else limit, end, everywhere)

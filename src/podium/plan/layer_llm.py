@@ -27,7 +27,8 @@ def llm_variables(
     said = _said(context, layer, category)
     if said is None:
         return {}
-    mode = _mode(context, said, place, name)
+    is_declared = layer is not None or category is not None
+    mode = _mode(context, said, place if is_declared else (), f"`{name}` uses" if is_declared else _UNDECLARED)
     timeout = {} if said.timeout is None else {"TEST_LLM_TIMEOUT": f"{said.timeout / 1e9:g}"}
     return {"TEST_LLM_MODE": mode, **timeout}
 
@@ -70,13 +71,16 @@ def _has_key(context: Context, said: d.LlmDocument) -> bool:
     return any(context.environ.get(key) for key in said.keys)
 
 
-def _mode(context: Context, said: d.LlmDocument, place: Path, name: str) -> str:
+_UNDECLARED = "tests that do not say which they need use"
+
+
+def _mode(context: Context, said: d.LlmDocument, place: Path, who: str) -> str:
     if said.mode == "mock":
         return "mock"
     if said.fallback_to_mock and not context.uses_real_llm:
         return "mock"
     if not said.fallback_to_mock or _has_key(context, said):
         return said.mode  # without a key such a category is not run, see `without_model`
-    text = f"`{name}` uses a mock instead of a language model: none of {', '.join(said.keys)} is set"
+    text = f"{who} a mock instead of a language model: none of {', '.join(said.keys)} is set"
     context.warn("P244", text, "set one of them", *place)
     return "mock"

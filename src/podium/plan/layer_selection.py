@@ -7,7 +7,7 @@ import msgspec
 MODES = ("fast_feedback", "nightly", "background", "hybrid", "commit", "ci", "weekend", "development")
 """Modes that documents with the documented layers have without saying so."""
 FAIL_FAST = (
-    *("immediate", "category", "layer", "disabled"),
+    *("immediate", "category", "critical", "layer", "disabled"),
     *("first_failure", "category_failure", "critical_failure", "threshold_based", "smart_adaptive"),
     "dependency_aware",
 )
@@ -20,7 +20,8 @@ class LayerSelection(msgspec.Struct, frozen=True):
     Attributes:
         mode: Name of a selection of layers: one of the document's `modes`, or of `MODES`.
         layers: These layers and those they need; with a mode, those of it.
-        categories: These categories and those they need; alone, layers are not completed by those they need.
+        categories: These categories and those they need; layers are then not completed by those they need, and with
+            `layers` only those of these layers.
         tags: Only categories with one of these tags.
         start_at: Begin with this layer or category: what comes before is left out.
         environment: Its name; `dev` is `development`, `prod` is `production`; empty: none.

@@ -155,9 +155,9 @@ def payload_of(
         timeout=selection.test_timeout or (suite.timeout if test_timeout is None else test_timeout / 1e9),
         retries=retries if selection.retries is None else selection.retries,
         max_failures=fail_fast.max_failures,
-        early_end=fail_fast.early_end,
+        early_end=fail_fast.early_end_of(document.success, category.success),
         flaky=defaults.flaky,
-        criteria=criteria_of(category.success),
+        criteria=criteria_within(document.success, category.success),
         limits=_limits(context, layer, category.limits),
         quarantine=tuple(Quarantined(q.test, q.until, q.reason) for q in context.document.quarantine),
         selection=Selection(
@@ -177,7 +177,7 @@ def payload_of(
         payload = _numbered(payload, shard)
     if not share.services:
         return payload, False
-    return {**_escaped(payload), "services": dict(share.services)}, True
+    return {**escaped(payload), "services": dict(share.services)}, True
 
 
 def _pytest(context: Context, suite: PytestSuite, workers: int) -> PytestSuite:
@@ -191,6 +191,7 @@ def _pytest(context: Context, suite: PytestSuite, workers: int) -> PytestSuite:
         suite,
         include=(pattern,) if pattern and by_path else suite.include,
         keyword=keyword,
+        narrowed=f"-k {pattern}" if pattern else "",
         workers=workers,
         python=selection.python or suite.python,
         fork=suite.fork and selection.fork,
@@ -214,6 +215,13 @@ def criteria_of(success: d.SuccessDocument | None) -> Criteria:
         critical=tuple(success.critical),
         allow_partial=success.allow_partial,
     )
+
+
+def criteria_within(layer: d.SuccessDocument | None, category: d.SuccessDocument | None) -> Criteria:
+    """Return the criteria of a category; what is critical for its layer is so in all its categories."""
+    criteria = criteria_of(category)
+    more = () if layer is None else layer.critical
+    return msgspec.structs.replace(criteria, critical=tuple(dict.fromkeys((*criteria.critical, *more))))
 
 
 def _limits(context: Context, layer: str, category: d.LimitsDocument | None) -> Limits:
@@ -248,12 +256,12 @@ def _numbered(value: Any, shard: Shard) -> Any:
     return value
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """Return a payload whose texts mean themselves when it is rendered as a template."""
     if isinstance(value, str):
         return value.replace("${", "$${")
     if isinstance(value, list):
-        return [_escaped(item) for item in cast("list[Any]", value)]
+        return [escaped(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in cast("dict[str, Any]", value).items()}
+        return {key: escaped(item) for key, item in cast("dict[str, Any]", value).items()}
     return value

@@ -19,8 +19,8 @@ from podium.plan.layer_context import Context
 from podium.plan.layer_fail_fast import FailFast, fail_fast
 from podium.plan.layer_order import Order, category_groups
 from podium.plan.layer_services import PREFIX, Services, service_steps
-from podium.plan.layer_suites import Shard, Share, criteria_of, payload_of
-from podium.plan.plain import plain
+from podium.plan.layer_suites import Shard, Share, payload_of
+from podium.plan.layer_verdicts import verdict_payload
 from podium.plan.policy import Group, Policy
 from podium.plan.suites import Suite
 from podium.protocols import Work
@@ -69,7 +69,7 @@ class Lowering:
     def _layer(self, name: str, conflicts: Mapping[Place, dict[str, float]]) -> None:
         document, rule = self.context.document.layers[name], fail_fast(self.context, self.context.document.layers[name])
         budget = None if document.budget is None else document.budget / 1e9
-        self.groups[name] = Group(budget=budget, fail_fast=rule.group)
+        self.groups[name] = Group(budget=budget, fail_fast=rule.group, fail_fast_if=rule.condition)
         if document.parallel is not None:
             self.capacities[f"layer:{name}"] = float(min(document.parallel, self.context.parallel))
         first = tuple(Need(other, until) for other, until in self.order.before[name].items())
@@ -79,13 +79,15 @@ class Lowering:
         categories = {category.name: category for category in self.choice.categories[name]}
         groups = category_groups(document, list(categories.values()))
         previous: list[str] = []
-        every: list[str] = []
+        every: dict[str, d.CategoryDocument] = {}
         for group in groups:
             begun: list[str] = []
             for category in group:
                 needs = (*first, *(Need(step, "done") for step in previous))
-                begun += self._category(name, categories[category], needs, rule, conflicts)
-            previous, every = begun, every + begun
+                steps = self._category(name, categories[category], needs, rule, conflicts)
+                every |= dict.fromkeys(steps, categories[category])
+                begun += steps
+            previous = begun
         self._verdict(name, document, every, first)
 
     def _delay(self, name: str, needs: tuple[Need, ...]) -> None:
@@ -93,18 +95,12 @@ class Lowering:
         work = Work("wait", {"seconds": seconds})
         self.steps.append(Step(f"delay/{name}", work, needs=needs, slots=0, expected=seconds, labels={"layer": name}))
 
-    def _verdict(self, name: str, document: d.LayerDocument, steps: Sequence[str], first: tuple[Need, ...]) -> None:
+    def _verdict(
+        self, name: str, document: d.LayerDocument, steps: Mapping[str, d.CategoryDocument], first: tuple[Need, ...]
+    ) -> None:
         """Add the step that judges a layer; it is left out with the layer if what the layer needs did not pass."""
-        outcomes: dict[str, str] = {}
-        counts: dict[str, str] = {}
-        for step in steps:
-            short, reference = step.removeprefix(f"{name}/"), f"steps[{json.dumps(step)}]"
-            outcomes[short] = f"${{{reference}.outcome}}"
-            there = f"{reference}.output != null && has({reference}.output.counts)"
-            counts[short] = f"${{{there} ? {reference}.output.counts : null}}"
-        payload = {"criteria": plain(criteria_of(document.success)), "outcomes": outcomes, "counts": counts}
         needs = (*(Need(step, "done") for step in steps), *first)
-        work = Work("verdict", payload, template=True)
+        work = Work("verdict", verdict_payload(name, document, steps), template=True)
         self.steps.append(Step(name, work, needs=needs, slots=0, expected=0.001, labels={"layer": name}))
 
     # Categories
@@ -126,7 +122,7 @@ class Lowering:
         expressions = {name: f"${{steps[{json.dumps(PREFIX + name)}].output.env}}" for name in real}
         workers = self._workers(layer, category, suite)
         share = Share(workers, self.budgets.get(place), self.services.mocked[place], expressions)
-        needed = [step for need in category.needs for step in self._steps_of(need)]
+        needed = [Need(step, "only_passed") for need in category.needs for step in self._steps_of(need)]
         names = self._names(place)
         usual = category.timeout or self.context.document.defaults.timeout
         timeout = None if usual is None else usual / 1e9
@@ -140,8 +136,7 @@ class Lowering:
             step = Step(
                 name=name,
                 work=Work(kind, payload, template=template),
-                needs=_unique((*needs, *(Need(PREFIX + service) for service in real), *map(Need, needed))),
-                when=" && ".join(f"steps[{json.dumps(step)}].outcome == 'passed'" for step in needed),
+                needs=_unique((*needs, *(Need(PREFIX + service) for service in real), *needed)),
                 policy=Policy(timeout=timeout),
                 resources=self._resources(layer, category, workers, conflicts[place]),
                 group=layer,
@@ -256,7 +251,7 @@ def _unique(needs: Sequence[Need]) -> tuple[Need, ...]:
     """Return needs once each; one that asks for more counts."""
     found: dict[str, Need] = {}
     for need in needs:
-        if need.step not in found or need.until == "passed":
+        if need.step not in found or need.until != "done":
             found[need.step] = need
     return tuple(found.values())
 

@@ -147,6 +147,9 @@ class Compensation(Value, frozen=True):
     on: Literal["passed", "attempted"] = "passed"
 
 
+FailFast = Literal["", "pending", "running", "run"]
+
+
 class Group(Value, frozen=True):
     """Steps with something in common: their pace, their time, their fate. One that waits for its group holds no slot.
 
@@ -157,11 +160,14 @@ class Group(Value, frozen=True):
         budget: Longest time from the first start of one of them; then those under way are stopped and count as timed
             out, and the others are skipped. While no process works on the run, none of it is used [s].
         fail_fast: When one of them does not pass: `pending` skips those that have not begun, `running` also stops those
-            that have.
+            that have, and `run` does so in all groups that say `run`.
+        fail_fast_if: An expression over `result`, the output of the one that did not pass; unless it is true, no others
+            end.
     """
 
     stagger: float = 0.0
     starts: int = 0
     per: float = 1.0
     budget: float | None = None
-    fail_fast: Literal["", "pending", "running"] = ""
+    fail_fast: FailFast = ""
+    fail_fast_if: str = ""

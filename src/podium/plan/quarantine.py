@@ -55,6 +55,13 @@ def over(quarantine: Sequence[Quarantined], today: date, spans: Sequence[Span | 
     return findings
 
 
+def unmatched(quarantine: Iterable[Quarantined], tests: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns that fit none of the tests, given by their ids; none if no test is known."""
+    patterns = tuple(dict.fromkeys(entry.test for entry in quarantine))
+    known = tuple(tests) if patterns else ()
+    return tuple(pattern for pattern in patterns if known and not any(map(excuses((pattern,)), known)))
+
+
 def _literal(pattern: str) -> str:
     """Return the pattern with brackets taken for themselves."""
     return pattern.replace("[", "[[]")

@@ -166,6 +166,8 @@ class PytestSuite(Suite, frozen=True):
         exclude: Patterns of paths of test files that are left out.
         markers: Expression of `-m`.
         keyword: Expression of `-k`.
+        narrowed: By what a person selects for this run among the tests of the suite, such as `-k login`; it is part of
+            the expressions, too. That nothing of a suite is selected by it is no mistake.
         args: More arguments of pytest.
         workers: How many worker processes, at least 1.
         fork: Whether workers may be forked after one collection; otherwise pytest-xdist is used.
@@ -178,6 +180,7 @@ class PytestSuite(Suite, frozen=True):
     exclude: tuple[str, ...] = ()
     markers: str = ""
     keyword: str = ""
+    narrowed: str = ""
     args: tuple[str, ...] = ()
     workers: int = 1
     fork: bool = True
@@ -217,6 +220,9 @@ class SuiteOutput(Value, frozen=True):
         runner: How it was run, in words: `pytest 9.0, 2 forked workers`.
         notes: What a person should know: why it did not fork, what was left out, warnings.
         seconds: Name of a phase (`collect`, `run`, …) to how long it took [s].
+        unmatched: Patterns of `quarantine` that fit none of its tests, run or not; empty also if not all are known.
+        uncritical: Words of `criteria.critical` that fit none of its tests, run or not; likewise.
+        critical_failures: How many tests did not pass of which `early_end.critical` says that one ends the suite.
     """
 
     counts: dict[str, int]
@@ -225,17 +231,24 @@ class SuiteOutput(Value, frozen=True):
     runner: str = ""
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = {}
+    unmatched: tuple[str, ...] = ()
+    uncritical: tuple[str, ...] = ()
+    critical_failures: int = 0
 
 
 class Verdict(Value, frozen=True):
     """Payload of kind `verdict`: what the categories of a layer came to together. It is a template.
 
     Attributes:
-        criteria: When the layer counts as passed.
-        outcomes: Category to its step's outcome.
-        counts: Category to the counts of its `SuiteOutput`; none if it has no output.
+        criteria: When the layer counts as passed; None: it has no criteria and follows its categories.
+        outcomes: Category, or shard of it, to its step's outcome.
+        counts: The same to the counts of its `SuiteOutput`; none if it has no output.
+        own: The same to its own criteria, if it has any.
+        uncritical: The same to what its `SuiteOutput` says under that name.
     """
 
-    criteria: Criteria
+    criteria: Criteria | None
     outcomes: dict[str, str]
     counts: dict[str, dict[str, int] | None]
+    own: dict[str, Criteria] = {}
+    uncritical: dict[str, tuple[str, ...] | None] = {}

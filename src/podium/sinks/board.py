@@ -12,12 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from podium.events import OUTCOMES, RunOutcome, StepFinished, TestsFinished
+from podium.events import OUTCOMES, RunOutcome, StepFinished, TestsFinished, outcome_word
 from podium.protocols import Record
 from podium.sinks.lines import case_lines, summary_lines
 from podium.sinks.tally import StepTally, Tally, short_id
 from podium.sinks.test_lines import closing_lines, counts_in_words, new_result_lines
-from podium.sinks.writing import for_stream, how_long, outcome_word, printable
+from podium.sinks.writing import for_stream, how_long, printable
 
 _STYLES: dict[RunOutcome, str] = {
     "passed": "green",

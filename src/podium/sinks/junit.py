@@ -9,10 +9,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from podium.errors import EnvironmentProblemError
+from podium.events import outcome_word
 from podium.protocols import Record
 from podium.sinks.lines import case_lines, how_many, verdict_line
 from podium.sinks.tally import StepTally, Tally
-from podium.sinks.writing import outcome_word
 from podium.test_results import TestResult
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,6 +27,9 @@ _ELEMENTS = {
 
 class JUnit:
     """Writes a JUnit XML file at the end: one test case per step, or per test of a step that ran tests.
+
+    In a run of layers, services, pauses and the verdicts of layers are cases only if they did not pass, a layer only if
+    no case of its suites shows that it did not; otherwise `system-err` says why.
 
     A run that did not finish has an error for each step that began and for those that did not, so nobody takes what is
     missing for passed. The file has neither times of day nor host names: the same run gives the same file.
@@ -84,25 +87,59 @@ def _replace(path: Path, data: bytes) -> None:
 
 def _document(tally: Tally) -> ET.Element:
     suite = ET.Element("testsuite", name=_clean(tally.name))
+    bad: list[str] = []
+    told: list[str] = []
     for step in tally.steps.values():
-        if step.tests is not None and step.tests.results:
-            suite.extend(_test(step.name, result) for result in step.tests.results.values())
-        if step.tests is None or (step.failing and not step.tests.bad):
-            suite.append(_case(tally, step))
+        if tally.work == "layers" and step.outcome is not None and not step.failing and _is_beside_suites(tally, step):
+            continue
+        if step.failing and _is_layer(tally, step) and any(name.startswith(f"{step.name}/") for name in bad):
+            told.append(f"{step.name}: {_why(step)}")
+            continue
+        cases = _cases(tally, step)
+        if any(case.find(element) is not None for case in cases for element in ("failure", "error")):
+            bad.append(step.name)
+        suite.extend(cases)
     missing = tally.total - len(tally.steps)
     if missing and tally.outcome is None:
         suite.append(_outstanding(tally, missing))
     counts = {
-        "tests": len(suite),
+        "tests": len(suite.findall("testcase")),
         "failures": len(suite.findall("testcase/failure")),
         "errors": len(suite.findall("testcase/error")),
         "skipped": len(suite.findall("testcase/skipped")),
     }
     attributes = {key: str(count) for key, count in counts.items()} | {"time": _time(tally.duration)}
     suite.attrib.update(attributes)
+    if told:
+        ET.SubElement(suite, "system-err").text = _clean("\n".join(told))
     root = ET.Element("testsuites", {"name": _clean(tally.name), **attributes})
     root.append(suite)
     return root
+
+
+def _cases(tally: Tally, step: StepTally) -> list[ET.Element]:
+    """Return the cases of a step: its tests, and itself if it has none or they do not show that it did not pass."""
+    if step.tests is None:
+        return [_case(tally, step)]
+    cases = [_test(step.name, result) for result in step.tests.results.values()]
+    if step.failing and not any(result.counts_as_bad for result in step.tests.bad.values()):
+        cases.append(_case(tally, step))
+    return cases
+
+
+def _is_layer(tally: Tally, step: StepTally) -> bool:
+    """Return whether a step is the verdict of a layer: its suites have names that begin with its own."""
+    return tally.work == "layers" and any(name.startswith(f"{step.name}/") for name in tally.steps)
+
+
+def _is_beside_suites(tally: Tally, step: StepTally) -> bool:
+    return step.tests is None and (step.name.startswith(("service/", "delay/")) or _is_layer(tally, step))
+
+
+def _why(step: StepTally) -> str:
+    """Return why a step did not pass."""
+    words = outcome_word(step.outcome) if step.outcome else ""
+    return (step.failure.message if step.failure is not None else step.reason) or words
 
 
 def _case(tally: Tally, step: StepTally) -> ET.Element:
@@ -134,11 +171,8 @@ def _test(step: str, result: TestResult) -> ET.Element:
 
 
 def _add_failure(case: ET.Element, step: StepTally) -> None:
-    failure = step.failure
-    message = failure.message if failure is not None else step.reason
-    kind = failure.type if failure is not None else step.outcome
-    words = outcome_word(step.outcome) if step.outcome else ""
-    element = ET.SubElement(case, _ELEMENTS[step.outcome or "errored"], message=_clean(message or words))
+    kind = step.failure.type if step.failure is not None else step.outcome
+    element = ET.SubElement(case, _ELEMENTS[step.outcome or "errored"], message=_clean(_why(step)))
     element.set("type", _clean(kind or ""))
     element.text = _clean("\n".join(line.removeprefix("  ") for line in case_lines(step, verbose=True)[1:]))
 

@@ -20,12 +20,13 @@ from podium.events import (
     SignalReceived,
     StepFinished,
     TestsFinished,
+    outcome_word,
 )
 from podium.model.scenario import Verdict
 from podium.protocols import Record
 from podium.sinks.tally import FAILING, StepTally, Tally, short_id
 from podium.sinks.test_lines import closing_lines, counts_in_words, new_result_lines, total_in_words
-from podium.sinks.writing import for_stream, headed, how_long, outcome_word, printable
+from podium.sinks.writing import for_stream, headed, how_long, printable
 
 
 def how_many(tally: Tally, number: int) -> str:

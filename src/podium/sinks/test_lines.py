@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from podium.events import outcome_word
 from podium.sinks.tally import Tally
 from podium.sinks.test_tally import TestTally
-from podium.sinks.writing import headed, how_long, outcome_word, printable
+from podium.sinks.writing import headed, how_long, printable
 from podium.test_results import TEST_OUTCOMES, TestCounts, TestResult
 
 _SLOW = 1.0

@@ -37,11 +37,6 @@ def how_long(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def outcome_word(outcome: str) -> str:
-    """Return the outcome as people read it."""
-    return outcome.replace("_", " ")
-
-
 def headed(word: str, text: str) -> str:
     """Return a line that begins with a word in a column of its own."""
     return f"{word:<{_WORD_WIDTH}}  {printable(text)}"

@@ -24,6 +24,7 @@ from podium.store.location import locate
 from podium.store.projection import Projection
 from podium.store.queue import Daemon
 from podium.store.rows import RUN_COLUMNS, STEPS, run_row, step_row
+from podium.store.surrounding import IS_WITHIN, OPTION, surrounding_of
 from podium.test_results import TestResult
 
 _KNOWN_RESULT = f"""
@@ -145,29 +146,47 @@ class Store:
             raise StoreError(f"the store holds no blob {digest}", code="E512")
         return zlib.decompress(row[0])
 
-    def runs(self, limit: int | None = None, *, work: str | None = None, name: str | None = None) -> list[RunRow]:
+    def runs(
+        self, limit: int | None = None, *, work: str | None = None, name: str | None = None, inner: bool = True
+    ) -> list[RunRow]:
         """Return runs, newest first.
 
         Args:
             limit: How many at most.
             work: Only of this kind of work.
             name: Only with this name.
+            inner: Also those that a step of another run started.
         """
         rows = self._connection.execute(
             f"SELECT {RUN_COLUMNS} FROM run WHERE work = coalesce(?, work) AND name = coalesce(?, name) "  # noqa: S608
-            "ORDER BY started_us DESC, id DESC LIMIT ?",
-            (work, name, -1 if limit is None else limit),
+            f"AND (? OR NOT {IS_WITHIN}) ORDER BY started_us DESC, id DESC LIMIT ?",
+            (work, name, inner, -1 if limit is None else limit),
         )
         return [run_row(row) for row in rows]
 
+    def runs_within(self, run: str, step: str) -> list[RunRow]:
+        """Return the runs that a step of a run started, in the order in which they began."""
+        rows = self._connection.execute(
+            f"SELECT {RUN_COLUMNS} FROM run WHERE json_extract(options, '$.{OPTION}.run') = ? "  # noqa: S608
+            f"AND json_extract(options, '$.{OPTION}.step') = ? ORDER BY started_us, id",
+            (run, step),
+        )
+        return [run_row(row) for row in rows]
+
+    def has(self, run: str) -> bool:
+        """Return whether there is a run with exactly this id."""
+        return self._connection.execute("SELECT 1 FROM run WHERE id = ?", (run,)).fetchone() is not None
+
     def run(self, name: str) -> RunRow:
         """Return the run with this id, this unique beginning or end of an id, or the `latest`.
+
+        A run that a step of another run started is never the latest.
 
         Raises:
             UsageError: Several runs fit (U410), or none does (U411).
         """
         if name == "latest":
-            found = self.runs(1)
+            found = self.runs(1, inner=False)
         else:
             rows = self._connection.execute(
                 f"SELECT {RUN_COLUMNS} FROM run WHERE ? IN (substr(id, 1, ?), substr(id, -?)) "  # noqa: S608
@@ -185,13 +204,15 @@ class Store:
     def previous(self, row: RunRow) -> RunRow:
         """Return the newest run of the same name that began before a run.
 
+        Runs that a step of another run started only count if this one is such a run, too.
+
         Raises:
             UsageError: There is none (U411).
         """
         found = self._connection.execute(
             f"SELECT {RUN_COLUMNS} FROM run WHERE name = ? AND (started_us, id) < (?, ?) "  # noqa: S608
-            "ORDER BY started_us DESC, id DESC LIMIT 1",
-            (row.name, row.started_us, row.id),
+            f"AND (? OR NOT {IS_WITHIN}) ORDER BY started_us DESC, id DESC LIMIT 1",
+            (row.name, row.started_us, row.id, surrounding_of(row) is not None),
         ).fetchone()
         if found is None:
             raise UsageError(

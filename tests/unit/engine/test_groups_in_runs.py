@@ -2,7 +2,9 @@
 
 import pytest
 
+from podium.errors import PlanError
 from podium.events import AttemptFinished, AttemptStopping, Failure, RunResumed, StepFinished
+from podium.model.expressions import Cel
 from podium.plan.graph import Need, Step
 from podium.plan.policy import Group, Policy, Retry
 from podium.protocols import Finished, Work
@@ -128,6 +130,19 @@ def test_a_group_that_fails_at_once_also_ends_what_is_under_way_and_keeps_what_i
     assert run.summary.outcome == "failed"
 
 
+def test_a_failure_may_end_all_groups_that_say_so_and_no_others():
+    def layer(name, *needs):
+        return Step(name, Work("scripted"), tuple(map(Need, needs)), group=f"of {name}")
+
+    steps = [layer("a"), layer("b"), layer("c", "b"), layer("d")]
+    groups = {f"of {name}": Group(fail_fast="run") for name in "abc"} | {"of d": Group(fail_fast="running")}
+    acts = {"a": [failing(1.0)], "b": [Act(5.0, stops_after=0.1)], "d": [passing(5.0)]}
+    run = Conducted(steps, acts, groups=groups).run()
+    assert run.outcomes == {"a": "failed", "b": "cancelled", "c": "skipped", "d": "passed"}
+    assert run.reasons["c"] == "`a` failed"
+    assert run.summary.outcome == "failed"
+
+
 def test_a_failure_that_is_tried_again_is_no_setback_yet():
     policy = Policy(retry=Retry(attempts=2, initial=0.0))
     acts = {"a": [failing(1.0), passing(1.0)], "b": [passing(5.0)]}
@@ -139,6 +154,35 @@ def test_a_failure_that_is_allowed_still_ends_the_others_of_its_group():
     steps = [step("a", allow_failure=True), step("b", "a")]
     run = Conducted(steps, {"a": [failing()]}, groups={"layer": Group(fail_fast="pending")}).run()
     assert run.outcomes == {"a": "failed", "b": "skipped"}
+
+
+def test_only_failures_of_which_the_condition_holds_end_the_others_of_their_group():
+    def outcomes(output):
+        groups = {"layer": Group(fail_fast="running", fail_fast_if="result != null && has(result.critical)")}
+        acts = {"a": [Act(1.0, Finished("failed", output))], "b": [Act(5.0, stops_after=0.1)]}
+        return Conducted([step("a"), step("b")], acts, groups=groups, expressions=Cel()).run().outcomes
+
+    assert outcomes({"critical": 1}) == {"a": "failed", "b": "cancelled"}
+    assert outcomes({"other": 1}) == {"a": "failed", "b": "passed"}
+    assert outcomes(None) == {"a": "failed", "b": "passed"}
+
+
+def test_a_failure_of_which_a_condition_cannot_tell_anything_ends_the_others_of_its_group():
+    groups = {"layer": Group(fail_fast="pending", fail_fast_if="result.critical > 0")}
+    run = Conducted([step("a"), step("b", "a")], {"a": [failing()]}, groups=groups, expressions=Cel()).run()
+    assert run.outcomes == {"a": "failed", "b": "skipped"}
+
+
+def test_a_condition_of_a_group_needs_the_language_of_expressions():
+    with pytest.raises(PlanError, match="no language for them"):
+        Conducted([step("a")], groups={"layer": Group(fail_fast="pending", fail_fast_if="true")})
+
+
+def test_why_the_others_end_is_said_in_words():
+    steps = [step("a", policy=Policy(timeout=1.0)), step("b"), step("c", "b")]
+    acts = {"a": [hanging()], "b": [passing(5.0)]}
+    run = Conducted(steps, acts, groups={"layer": Group(fail_fast="pending")}).run()
+    assert run.reasons["c"] == "`a` timed out"
 
 
 def test_output_of_a_stopped_attempt_is_kept():

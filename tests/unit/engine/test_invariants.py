@@ -34,7 +34,12 @@ from podium.testing.journal import MemoryJournal
 
 CAPACITY = 3.0
 STAGGER = 0.5
-FATES = [Group(STAGGER, budget=2.0), Group(STAGGER, fail_fast="pending"), Group(STAGGER, fail_fast="running")]
+FATES = [
+    Group(STAGGER, budget=2.0),
+    Group(STAGGER, fail_fast="pending"),
+    Group(STAGGER, fail_fast="running"),
+    Group(STAGGER, fail_fast="run"),
+]
 DAY_US = 86_400_000_000
 FAST = settings(
     max_examples=45,
@@ -161,7 +166,7 @@ def cases(draw, *features):
         name = f"s{index}"
         role = "step" if index < count else "teardown"
         earlier = draw(st.lists(st.integers(0, index - 1), unique=True, max_size=3)) if index else []
-        until = draw(st.sampled_from(["passed", "done"]))
+        until = draw(st.sampled_from(["passed", "only_passed", "done"]))
         relies = draw(st.lists(st.sampled_from(serving), unique=True, max_size=2)) if serving else []
         template = sometimes("errors", st.sampled_from(["${inputs.nothing}", "${inputs.list}"]), None)
         kind = Work("scripted", template, template=template is not None)
@@ -267,6 +272,8 @@ class Reader:
         if check_event is not None:
             check_event(event)
         self.state.apply(event)
+        if self.state.services:
+            self._check_barred()
 
     def _run_started(self, _event: RunStarted):
         assert not self.state.finished
@@ -289,6 +296,7 @@ class Reader:
         state = self.state.steps[event.step]
         assert state.phase != "done", f"{event.step} ends twice"
         assert not state.token, f"{event.step} ends while an attempt is under way"
+        assert not state.barred or event.outcome in ("skipped", "cancelled"), f"{event.step} was barred"
         left_out = event.outcome == "skipped" and (state.step.group or state.role == "service")
         assert not state.missing or event.outcome in ("cancelled", "timed_out", "failed") or left_out
         assert all(child.phase == "done" for child in state.children or ())
@@ -298,6 +306,7 @@ class Reader:
         state, steps = self.state.steps[event.step], self.state.steps
         assert state.phase in ("ready", "waiting", "running"), f"{event.step} starts when {state.phase}"
         assert not state.token, f"{event.step} has two attempts at once"
+        assert not state.barred, f"{event.step} starts although it was barred"
         assert event.number == state.attempts + 1
         assert all(steps[need.step].phase == "done" or steps[need.step].is_up for need in state.step.needs), (
             f"{event.step} starts before its needs"
@@ -309,7 +318,7 @@ class Reader:
             assert self.state.compensation is None
             assert not any(other.role == "teardown" and other.token for other in self.state.ordered)
         elif state.role == "service":
-            assert any(other.phase != "done" for other in self.state.dependents(state)) or self.state.compensates
+            assert any(other.is_awaited for other in self.state.dependents(state)) or self.state.compensates
         else:
             assert not self.state.left["step"], f"{event.step} starts before everything else is done"
         if state.role == "teardown":
@@ -323,6 +332,31 @@ class Reader:
         if total is not None and state.begun_us:
             since = max(state.begun_us, self.resumed_us)
             assert event.at_us - since < total * 1e6, f"{event.step} starts after all the time it has"
+
+    def _check_barred(self):
+        """Check that what cannot start any more is known, by looking at all needs of all steps."""
+        barred = {state.step.name: "" for state in self.state.ordered}
+        for _ in self.state.ordered:
+            for state in self.state.ordered:
+                if state.phase in ("pending", "ready") and state.role != "teardown" and state.step.trigger == "passed":
+                    found = {self._bar(need, barred) for need in state.step.needs}
+                    barred[state.step.name] = max(found, default="", key=["", "omitted", "skipped"].index)
+        for state in self.state.ordered:
+            if state.phase != "ready":  # admitted or left out at once
+                assert state.barred == barred[state.step.name], f"{state.step.name}: {barred}"
+            wanting = [other for other in self.state.dependents(state) if other.phase != "done" and not other.barred]
+            assert state.role != "service" or state.wanted == len(wanting)
+
+    def _bar(self, need, barred):
+        other = self.state.steps[need.step]
+        if need.until == "done":
+            return ""
+        if other.phase == "done":
+            passed = other.outcome == "passed" or (need.until == "passed" and other.is_met)
+            return "" if passed else "skipped" if need.until == "passed" else "omitted"
+        if need.until == "only_passed":
+            return "omitted" if barred[need.step] else ""
+        return "skipped" if barred[need.step] == "skipped" else ""
 
     def _check_capacity(self, started):
         under_way = [state for state in self.state.ordered if state.token] + [started]
@@ -360,7 +394,7 @@ class Reader:
     def check_undone(self):
         """Check that a run that did not pass is undone, one step after another, and one that passed is not."""
         undone = [name.removesuffix("~undo") for name in self.finished if name.endswith("~undo")]
-        forward = [state for state in self.state.ordered[: len(self.plan.steps)] if state.role == "step"]
+        forward = [state for state in self.state.ordered[: len(self.plan.steps)] if state.role != "teardown"]
         if all(state.is_met for state in forward):
             assert self.state.compensation is None
         elif self.state.compensation is not None:

@@ -64,8 +64,90 @@ def test_a_service_that_is_not_up_in_time_is_stopped_and_what_needs_it_is_left_o
     policy = Policy(timeout=3.0)
     run = Conducted([service("db", policy=policy), step("a", "db")], {"db": [hanging()]}).run()
     assert run.outcomes == {"db": "timed_out", "a": "skipped"}
-    assert run.reasons["a"] == "`db` timed_out"
+    assert run.reasons["a"] == "`db` timed out"
     assert run.summary.outcome == "timed_out"
+
+
+NEVER_UP = Act(None)
+BROKEN = Act(0.2, Finished("errored", failure=Failure("ServiceNotUp", "exited with code 1")))
+
+
+def stops(run):
+    """Return which steps were asked to stop, why, and when [s]."""
+    begun_us = run.events[0].at_us
+    return [(event.step, event.reason, (event.at_us - begun_us) / 1e6) for event in run.of(AttemptStopping)]
+
+
+def test_a_service_that_only_steps_need_which_cannot_run_any_more_is_stopped_at_once():
+    slow = service("slow", policy=Policy(timeout=30.0))
+    steps = [service("quick"), slow, step("a", "quick", "slow"), step("b", "quick", "slow"), step("c", "a", "slow")]
+    run = Conducted(steps, {"quick": [BROKEN], "slow": [NEVER_UP]}).run()
+    assert stops(run) == [("slow", "unneeded", pytest.approx(0.2))]
+    assert run.outcomes == {"quick": "errored", "slow": "skipped", "a": "skipped", "b": "skipped", "c": "skipped"}
+    assert (run.reasons["slow"], run.reasons["a"]) == ("nothing needs it any more", "`quick` errored")
+    assert run.summary.duration < 1.0
+    assert run.summary.outcome == "errored"
+
+
+def test_a_service_that_a_step_may_still_use_goes_on_starting_when_another_step_cannot_run():
+    steps = [service("quick"), service("slow"), step("a", "quick", "slow"), step("b", "slow")]
+    run = Conducted(steps, {"quick": [BROKEN], "slow": [serving(5.0)]}).run()
+    assert run.outcomes == {"quick": "errored", "a": "skipped", "b": "passed", "slow": "passed"}
+    assert run.started == [("quick", 0.0), ("slow", 0.0), ("b", 5.0)]
+
+
+def test_services_behind_services_that_nothing_can_use_are_not_started_or_stopped():
+    steps = [service("quick"), service("net"), service("slow", "net"), step("a", "quick", "slow")]
+    run = Conducted(steps, {"quick": [BROKEN], "net": [NEVER_UP]}).run()
+    assert sorted(name for name, _ in run.started) == ["net", "quick"]
+    assert run.outcomes == {"quick": "errored", "net": "skipped", "slow": "skipped", "a": "skipped"}
+    assert run.summary.duration < 1.0
+
+
+def test_a_step_is_left_out_if_a_service_far_behind_it_failed():
+    steps = [service("quick"), service("slow", "quick", "net"), service("net"), step("a", "slow"), step("b", "net")]
+    run = Conducted(steps, {"quick": [BROKEN], "net": [serving(2.0)]}).run()
+    assert run.outcomes == {"quick": "errored", "slow": "skipped", "a": "skipped", "b": "passed", "net": "passed"}
+    assert run.reasons["a"] == "`slow` skipped"
+
+
+def test_a_service_is_stopped_when_a_step_far_behind_it_cannot_run_any_more():
+    only = Step("b", Work("scripted"), (Need("a", "only_passed"), Need("db")))
+    steps = [service("db"), step("first"), step("a", "first", allow_failure=True), only]
+    run = Conducted(steps, {"db": [NEVER_UP], "first": [failing(2.0)]}).run()
+    assert stops(run) == [("db", "unneeded", pytest.approx(2.0))]
+    assert run.reasons == {"first": "", "db": "nothing needs it any more", "a": "`first` failed", "b": "`a` skipped"}
+
+
+def test_a_step_that_runs_in_any_case_keeps_its_service():
+    last = Step("last", Work("scripted"), (Need("a", "done"), Need("db", "done")))
+    steps = [service("db"), step("a"), last, step("b", "a", "db")]
+    run = Conducted(steps, {"db": [serving(3.0)], "a": [failing(1.0)]}).run()
+    assert run.outcomes == {"a": "failed", "b": "skipped", "last": "passed", "db": "passed"}
+    teardown = Conducted(
+        [service("db"), step("a"), step("b", "a", "db"), step("down", "a", "db", role="teardown")],
+        {"db": [serving(3.0)], "a": [failing(1.0)]},
+    ).run()
+    assert teardown.outcomes == {"a": "failed", "b": "skipped", "down": "passed", "db": "passed"}
+
+
+def test_a_run_that_goes_on_starts_services_of_steps_that_can_run_again():
+    steps = [service("db"), step("a"), step("b", "a", "db")]
+    script = {"db": [serving(10.0)], "a": [hanging(), passing(11.0)]}
+    first = Conducted(steps, script, at=[(2.0, lambda d: d.cancel(who="user", why="later"))]).run()
+    assert (first.outcomes["a"], first.outcomes["db"]) == ("cancelled", "skipped")
+    again = Conducted(steps, script, journal=first.cut(len(first.events))).resume()
+    assert again.outcomes == {"a": "passed", "b": "passed", "db": "passed"}
+    assert again.summary.outcome == "passed"
+
+
+def test_a_run_taken_up_after_a_crash_stops_services_that_nothing_can_use():
+    steps = [service("quick"), service("slow"), step("a", "quick", "slow")]
+    first = Conducted(steps, {"quick": [BROKEN], "slow": [NEVER_UP]}).run()
+    journal = first.cut(1 + next(i for i, e in enumerate(first.events) if getattr(e, "outcome", "") == "errored"))
+    again = Conducted(steps, {"quick": [BROKEN], "slow": [NEVER_UP]}, journal=journal).resume()
+    assert again.outcomes == {"quick": "errored", "slow": "skipped", "a": "skipped"}
+    assert again.summary.duration < 1.0
 
 
 def test_the_time_to_get_up_is_no_limit_for_being_up():
@@ -154,6 +236,34 @@ def test_after_a_crash_a_service_is_started_again_before_what_was_running():
 
 def _starts(event, name):
     return type(event).__name__ == "AttemptStarted" and event.step == name
+
+
+def crashed_while(steps, script, name):
+    """Return the journal of a run whose process died right after a step had begun."""
+    run = Conducted(steps, script).run()
+    return run.cut(1 + next(index for index, event in enumerate(run.events) if _starts(event, name)))
+
+
+def test_a_step_whose_service_does_not_come_up_again_after_a_crash_is_errored():
+    steps = [service("db", policy=Policy(timeout=3.0)), step("a", "db", policy=Policy(timeout=5.0)), step("b", "a")]
+    journal = crashed_while(steps, {"db": [serving()], "a": [hanging()]}, "a")
+    again = Conducted(steps, {"db": [NEVER_UP]}, journal=journal).resume()
+    assert again.outcomes == {"db": "timed_out", "a": "errored", "b": "skipped"}
+    assert again.reasons["a"] == "`db` timed out"
+
+
+def test_a_step_goes_on_after_a_crash_if_it_needs_its_service_only_to_be_done():
+    steps = [service("db"), step("a", "db"), Step("b", Work("scripted"), (Need("db", "done"),))]
+    journal = crashed_while(steps, {"db": [serving()], "b": [passing(9.0)]}, "b")
+    again = Conducted(steps, {"db": [BROKEN]}, journal=journal).resume()
+    assert again.outcomes == {"db": "errored", "a": "errored", "b": "passed"}
+
+
+def test_services_behind_one_that_does_not_come_up_again_end_too():
+    steps = [service("net", policy=Policy(timeout=3.0)), service("db", "net"), step("a", "db")]
+    journal = crashed_while(steps, {"net": [serving()], "db": [serving()], "a": [passing()]}, "a")
+    again = Conducted(steps, {"net": [NEVER_UP]}, journal=journal).resume()
+    assert again.outcomes == {"net": "timed_out", "db": "errored", "a": "errored"}
 
 
 def test_a_cancelled_run_that_goes_on_starts_its_services_again():

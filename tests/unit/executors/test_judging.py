@@ -1,6 +1,6 @@
 import pytest
 
-from podium.executors.judging import is_critical, is_quarantined, judge, with_quarantine
+from podium.executors.judging import is_critical, is_quarantined, judge, uncritical, with_quarantine
 from podium.plan.suites import Criteria, Quarantined
 from podium.test_results import TestCounts, TestResult
 
@@ -56,6 +56,17 @@ def test_critical_is_what_has_the_marker_or_the_text_in_its_id():
     assert is_critical(result, ["test_pay"])
     assert not is_critical(result, ["fast"])
     assert not is_critical(result, [])
+
+
+def test_words_that_fit_no_test_are_known_once_any_test_is():
+    tests = [TestResult("a.py::test_pay", "passed", markers=("slow",)), TestResult("a.py::test_b", "skipped")]
+    assert uncritical(["slow", "pay", "zork", "test_c"], tests) == ("zork", "test_c")
+    assert uncritical(["zork"], []) == ()
+    assert uncritical([], tests) == ()
+
+
+def test_that_some_tests_are_critical_adds_no_other_demand_to_the_reason():
+    assert judge(TestCounts(passed=1, failed=1), [], Criteria(critical=("zork",)))[1] == "1 failed of 2"
 
 
 @pytest.mark.parametrize("pattern", ["a.py::t[x]", "a.py::*", "*[[]x]", "a.py::t[*]"])

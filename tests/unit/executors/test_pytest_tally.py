@@ -1,6 +1,6 @@
 from podium.executors.found import FoundTest
 from podium.executors.pytest_tally import Tally, Try
-from podium.plan.suites import PytestSuite, Quarantined, Selection
+from podium.plan.suites import Criteria, PytestSuite, Quarantined, Selection
 
 PASSED, FAILED = 0, 1
 
@@ -59,3 +59,12 @@ def test_quarantined_tests_are_marked_only_if_they_are_bad():
 def test_tests_that_were_never_found_bring_their_own_description():
     (result,) = tally_of().take([one(("x::y", "x.py", 7, ("m",)))])
     assert (result.id, result.file, result.line, result.markers) == ("x::y", "x.py", 7, ("m",))
+
+
+def test_words_that_fit_no_result_so_far_are_known():
+    tally = tally_of(PytestSuite(criteria=Criteria(critical=("zork", "t1", "slow", "t2"))))
+    assert tally.uncritical == ("zork", "t1", "slow", "t2")
+    tally.take([])
+    assert tally.uncritical == ("zork", "t1", "slow", "t2")
+    tally.take([one(0), one(1, FAILED)])
+    assert tally.uncritical == ("zork", "t2")

@@ -93,7 +93,7 @@ def test_without_a_full_run_to_compare_with_all_tests_are_run(project):
     (project / ".podium/seen.json").unlink()
     choice = chosen(found_in("a", "b"), passed("a", "b"), project=project, changed=True)
     assert (names(choice), choice.left_out) == (["a", "b"], 0)
-    why = "no full run is remembered to compare with (the next `podium test` alone is)"
+    why = "no full run is remembered to compare with (the next run of all tests is)"
     assert choice.notes == (f"{why}: all tests are selected",)
 
 

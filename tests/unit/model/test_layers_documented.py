@@ -352,7 +352,7 @@ def test_every_key_of_the_settings_does_something_or_is_told():
         ("first_failure", "immediate", None),
         ("category_failure", "category", None),
         ("dependency_aware", "layer", None),
-        ("critical_failure", "category", (0, None, 10, ["critical"])),
+        ("critical_failure", "critical", (0, None, 10, ["critical"])),
         ("threshold_based", "layer", (5, 0.3, 10, [])),
         ("smart_adaptive", "layer", (5, 0.3, 10, ["critical"])),
     ],

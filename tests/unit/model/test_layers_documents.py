@@ -214,6 +214,10 @@ def test_a_mistake_is_found_at_its_place(body, found):
             "layers: {a: {categories: [{name: c, min_memory: 2 GiB, shell: x}]}}\nexecution: {memory: 1 GiB}\n",
             "D164 1:49 `c` needs 2048 MiB of memory, and `execution` allows 1024 MiB",
         ),
+        (
+            "layers: {a: {categories: [{name: c, min_memory: 512 KiB, shell: x}]}}\nexecution: {memory: 1 B}\n",
+            "D164 1:49 `c` needs 512 KiB of memory, and `execution` allows 1 B",
+        ),
         (f"layers: {{a: {{conflicts: [a], {CAT}}}}}\n", "D165 1:26 `a` conflicts with itself"),
         (f"layers: {{a: {{conflicts: [c], {CAT}}}}}\n", "D165 1:26 `a` conflicts with its own category `c`"),
         (

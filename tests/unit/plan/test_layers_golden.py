@@ -228,6 +228,35 @@ def test_nothing_left_is_no_plan(selection):
     assert caught.value.diagnostics[0].code == "U404"
 
 
+CHAIN = """\
+  a: {categories: [{name: x, shell: x}]}
+  b: {needs: [a], categories: [{name: y, shell: y}, {name: z, needs: [x], shell: z}]}
+"""
+
+
+def test_layers_and_categories_together_select_only_what_is_in_both():
+    made = planned(native(CHAIN), layers=("b",), categories=("y",))
+    assert made.category_phases == (("b/y",),)
+    made = planned(native(CHAIN), layers=("b",), categories=("y", "x"))
+    assert made.category_phases == (("b/y",),)
+    (warning,) = made.warnings
+    assert (warning.code, warning.message) == ("P240", "category `x` is in `a`, not in `b`, so it is not run")
+
+
+def test_what_a_category_needs_is_added_though_its_layer_was_not_asked_for():
+    made = planned(native(CHAIN), layers=("b",), categories=("z",))
+    assert made.category_phases == (("a/x",), ("b/z",))
+    assert [warning.code for warning in made.warnings] == ["P241"]
+
+
+def test_a_category_that_only_a_needed_layer_has_is_an_error_that_says_what_there_is():
+    with pytest.raises(NothingSelectedError) as caught:
+        planned(native(CHAIN), layers=("b",), categories=("x",))
+    (error,) = caught.value.diagnostics
+    assert error.message == "no valid layers selected for execution: category `x` is in `a`, not in `b`"
+    assert error.hint == "`b` has y, z"
+
+
 def test_the_example_of_the_reference_fits_the_schema_and_is_planned():
     text = (DOCUMENTED.parents[3] / "docs" / "reference" / "layers-keys.md").read_text(encoding="utf-8")
     block = text[text.index("    kind: layers") :].split("\n\n")[0]

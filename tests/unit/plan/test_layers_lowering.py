@@ -13,7 +13,7 @@ from podium.model.layers_loading import load_layers, load_layers_text
 from podium.plan.graph import Plan
 from podium.plan.layers import plan_layers
 from podium.plan.services import Health, Service
-from podium.plan.suites import CommandSuite, Criteria, EarlyEnd, Limits, PytestSuite, Selection, SharedLimits
+from podium.plan.suites import CommandSuite, Criteria, Limits, PytestSuite, Selection, SharedLimits
 
 LAYERS = load_layers(DOCUMENTED / "test_layers.yaml")
 
@@ -119,7 +119,7 @@ def test_shards_are_steps_that_know_their_number():
     assert second.argv == ("x", "--shard=2/2")
     assert second.env == {"PODIUM_SHARD": "2", "PODIUM_SHARDS": "2"}
     assert second.selection == Selection(shard=(2, 2))
-    assert needs(made, "a/d") == {"a/c/1": "passed", "a/c/2": "passed"}
+    assert needs(made, "a/d") == {"a/c/1": "only_passed", "a/c/2": "only_passed"}
     assert list(step(made, "a").work.payload["outcomes"]) == ["c/1", "c/2", "d"]
 
 
@@ -161,24 +161,6 @@ def test_a_documented_category_without_a_runner_is_left_out_with_a_warning():
         planned(LAYERS, find=found_nowhere)
 
 
-def test_success_is_strict_unless_it_is_said():
-    text = native(
-        "  a:\n    success: {min_pass_rate: 0.9, critical: [login], allow_partial: true}\n"
-        "    categories: [{name: c, shell: x}]\n"
-        "  b: {categories: [{name: d, shell: x}]}\n"
-    )
-    made = planned(text)
-    criteria = msgspec.convert(step(made, "a").work.payload["criteria"], Criteria)
-    assert (criteria.min_pass_rate, criteria.critical, criteria.allow_partial) == (0.9, ("login",), True)
-    assert criteria.max_failures > 10**6
-    assert msgspec.convert(step(made, "b").work.payload["criteria"], Criteria) == Criteria()
-
-
-def test_documented_criteria_decide_as_documented():
-    payload = step(planned(LAYERS), "core_integration").work.payload["criteria"]
-    assert msgspec.convert(payload, Criteria) == Criteria(0.95, 5, ("critical",))
-
-
 # What the command line says
 
 
@@ -205,6 +187,7 @@ def test_the_command_line_is_stronger_than_the_document():
     )
     got = suite(made, "a/c")
     assert (got.retries, got.timeout, got.workers, got.keyword) == (0, 1.0, 3, "(k) and (login)")
+    assert got.narrowed == "-k login"
     assert (got.python, got.fork, got.args, got.env) == ("q", False, ("--no-cov",), {"A": "b"})
     assert got.selection == Selection(("x",), changed=True, since="main", repeat=3, until_fail=True)
     assert got.max_failures == 7
@@ -213,7 +196,7 @@ def test_the_command_line_is_stronger_than_the_document():
 @pytest.mark.parametrize("pattern", ["tests/login/*", "*login*", "test_login.py"])
 def test_a_pattern_of_paths_selects_files(pattern):
     got = suite(planned(native("  a: {categories: [{name: c, pytest: {keyword: k}}]}\n"), pattern=pattern), "a/c")
-    assert (got.include, got.keyword) == ((pattern,), "k")
+    assert (got.include, got.keyword, got.narrowed) == ((pattern,), "k", f"-k {pattern}")
 
 
 def test_a_pattern_that_does_nothing_is_told():
@@ -231,37 +214,6 @@ def test_a_time_budget_is_shared_by_how_long_phases_take():
     made = planned(text, budget=6.0)
     shares = {name: suite(made, name, CommandSuite).selection.budget for name in ("a/c", "a/d", "b/e", "b/f")}
     assert shares == {"a/c": 3.0, "a/d": 1.0, "b/e": 2.0, "b/f": 2.0}
-
-
-FAIL = native(
-    "  a: {fail_fast: true, categories: [{name: c, shell: x}]}\n  b: {categories: [{name: d, shell: x}]}\n",
-    "defaults: {fail_fast: disabled, max_failures: 3, early_end: {consecutive: 2, rate: 0.5}}\n",
-)
-
-
-@pytest.mark.parametrize(
-    ("asked", "group", "max_failures", "early_end"),
-    [
-        ("", "pending", 3, EarlyEnd(consecutive=2, rate=0.5)),
-        ("immediate", "running", 1, EarlyEnd()),
-        ("first_failure", "running", 1, EarlyEnd()),
-        ("category_failure", "pending", 3, EarlyEnd()),
-        ("dependency_aware", "", 3, EarlyEnd()),
-        ("disabled", "", 3, EarlyEnd()),
-        ("critical_failure", "pending", 3, EarlyEnd(critical=("critical",))),
-        ("threshold_based", "", 3, EarlyEnd(consecutive=2, rate=0.5, sample=10)),
-        ("smart_adaptive", "", 3, EarlyEnd(consecutive=2, rate=0.5, sample=10, critical=("critical",))),
-    ],
-)
-def test_what_a_failure_ends(asked, group, max_failures, early_end):
-    made = planned(FAIL, fail_fast=asked)
-    got = suite(made, "a/c", CommandSuite)
-    assert made.plan.groups["a"].fail_fast == group
-    assert (got.max_failures, got.early_end) == (max_failures, early_end)
-
-
-def test_the_defaults_say_what_a_layer_does_not():
-    assert planned(FAIL).plan.groups["b"].fail_fast == ""
 
 
 # Order
@@ -286,9 +238,9 @@ def test_categories_follow_by_priority_as_the_mode_says():
 def test_what_a_category_needs_is_stronger_than_priority(mode):
     categories = "[{name: c, priority: 1, shell: x, needs: [d]}, {name: d, priority: 2, shell: x}]"
     made = planned(native(f"  a: {{mode: {mode}, categories: {categories}}}\n"))
-    assert needs(made, "a/c")["a/d"] == "passed"
+    assert needs(made, "a/c")["a/d"] == "only_passed"
     assert needs(made, "a/d") == {}
-    assert step(made, "a/c").when == "steps[\"a/d\"].outcome == 'passed'"
+    assert step(made, "a/c").when == ""
 
 
 LIST = "  a: {categories: [{name: c, shell: x}]}\n  b: {order: 1, categories: [{name: d, shell: x}]}\n"
@@ -521,6 +473,16 @@ def test_tests_are_told_which_language_model_to_use(said, real_llm, key, expecte
     assert suite(made, "a/c", CommandSuite).env.get("TEST_LLM_MODE") == expected
     told = [warning.code for warning in made.warnings]
     assert told == (["P244"] if real_llm and not key else [])
+
+
+def test_a_model_that_nobody_declared_and_that_is_not_there_is_told_once():
+    text = native(
+        "  a: {categories: [{name: c, shell: x}, {name: d, shell: x}]}\n"
+        "  b: {background: true, llm: {mode: real}, categories: [{name: e, shell: x}]}\n"
+    )
+    made = planned(text, real_llm=True, environ={}, background_apart=True)
+    told = [warning.message.partition(" a mock")[0] for warning in made.warnings if warning.code == "P244"]
+    assert sorted(told) == ["`b/e` uses", "tests that do not say which they need use"]
 
 
 def test_a_model_that_must_be_real_needs_a_key():

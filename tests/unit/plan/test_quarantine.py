@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from podium.errors import Span
-from podium.plan.quarantine import active, excuses, over
+from podium.plan.quarantine import active, excuses, over, unmatched
 from podium.plan.suites import Quarantined
 
 TODAY = date(2030, 5, 2)
@@ -58,3 +58,14 @@ def test_patterns(pattern, test, excused):
 
 def test_without_patterns_nothing_is_excused():
     assert not excuses([])("a::test")
+
+
+def test_patterns_that_fit_none_of_the_tests_are_found():
+    entries = tuple(Quarantined(test, "2031-01-01") for test in ("a.py::x", "b.py", "*slow*", "a.py::y[1]", "a.py::z"))
+    known = ("a.py::x[1]", "c.py::one_slow_test", "a.py::y[1]")
+    assert unmatched(entries, known) == ("b.py", "a.py::z")
+    assert unmatched(entries, iter(known)) == ("b.py", "a.py::z")
+
+
+def test_without_tests_it_is_not_known_which_patterns_fit_none():
+    assert unmatched((Quarantined("a.py::x", "2031-01-01"),), ()) == ()

@@ -118,6 +118,72 @@ def test_junit_has_a_case_for_every_test(tmp_path):
     assert suite.get("failures") == "1"
 
 
+def layers(results, *, outcome="passed", failure=None, verdict="passed", why=None):
+    """Return the records of a run of a layer with a service, a suite and its verdict."""
+
+    def done(step, token, outcome, failure=None):
+        yield AttemptFinished(2, step=step, token=token, outcome=outcome, duration=1.0, failure=failure)
+        yield StepFinished(2, step=step, outcome=outcome)
+
+    story = [
+        RunStarted(1, run="0" * 8 + "-run", work="layers", name="mine", definition="", steps=4, slots=1),
+        AttemptStarted(1, step="service/web", number=1, token=1),
+        AttemptStarted(1, step="fast/unit", number=1, token=2),
+        TestsFinished(2, step="fast/unit", token=2, results=results, total=len(results)),
+        *done("fast/unit", 2, outcome, failure),
+        *done("service/web", 1, "passed"),
+        AttemptStarted(2, step="fast", number=1, token=3),
+        *done("fast", 3, verdict, why),
+        StepFinished(2, step="delay/slow", outcome="passed"),
+        RunFinished(3, outcome=verdict, counts={verdict: 4}, duration=3.0),
+    ]
+    return [Record(number, event) for number, event in enumerate(story, 1)]
+
+
+def suite_of(path, records):
+    shown(JUnit(path), records)
+    return ET.parse(path).getroot().find("testsuite")
+
+
+def named(suite):
+    return [(case.get("classname"), case.get("name"), [one.tag for one in case]) for case in suite.iter("testcase")]
+
+
+def test_junit_of_layers_that_pass_has_their_tests_and_nothing_else(tmp_path):
+    suite = suite_of(tmp_path / "junit.xml", layers(RESULTS[:2]))
+    assert named(suite) == [("fast/unit", "a.py::fine", []), ("fast/unit", "a.py::slow", [])]
+    assert suite.get("tests") == "2"
+
+
+def test_junit_says_beside_the_tests_why_a_layer_failed_whose_failing_tests_it_shows(tmp_path):
+    records = layers(
+        RESULTS[:3],
+        outcome="failed",
+        verdict="failed",
+        why=Failure("Criteria", "1 failed of 3; 66.7% passed, the least is 90.0%"),
+    )
+    suite = suite_of(tmp_path / "junit.xml", records)
+    assert [tags for _, _, tags in named(suite)] == [[], [], ["failure"]]
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "1")
+    assert suite.findtext("system-err") == "fast: 1 failed of 3; 66.7% passed, the least is 90.0%"
+
+
+def test_junit_shows_a_layer_that_did_not_pass_though_all_its_tests_did(tmp_path):
+    why = Failure("Criteria", "unit failed by its own criteria")
+    suite = suite_of(tmp_path / "junit.xml", layers(RESULTS[:2], verdict="failed", why=why))
+    assert named(suite)[2:] == [("mine", "fast", ["failure"])]
+    assert suite.get("failures") == "1"
+    assert suite.find("system-err") is None
+
+
+def test_junit_shows_a_suite_that_failed_though_only_tests_in_quarantine_did(tmp_path):
+    suite = suite_of(
+        tmp_path / "junit.xml",
+        layers(RESULTS[-1:], outcome="errored", failure=Failure("Crashed", "gone"), verdict="errored"),
+    )
+    assert named(suite) == [("fast/unit", "a.py::known", ["skipped"]), ("mine", "fast/unit", ["error"])]
+
+
 def test_junit_tells_of_a_suite_that_failed_though_its_tests_did_not(tmp_path):
     path = tmp_path / "junit.xml"
     shown(JUnit(path), events(RESULTS[:1]))

@@ -8,20 +8,21 @@ from pathlib import Path
 
 import click
 
-from podium.analysis.comparison import Change, CriterionChange, StepChange, compare
+from podium.analysis.comparison import CriterionChange, StepChange, compare
 from podium.analysis.test_changes import ChangeOfTest, TestChange, compare_tests
 from podium.cli.options import format_option, known_store_option
 from podium.cli.output import print_json
 from podium.cli.words import counts_in_words, numbered
 from podium.errors import ExitCode, UsageError
 from podium.session import Session
-from podium.sinks.tally import short_id
+from podium.sinks.tally import FAILING, short_id
 from podium.sinks.writing import printable
 
 _PREVIOUS = "previous"
 _TOLD: tuple[ChangeOfTest, ...] = ("newly_failing", "still_failing", "fixed")
 """Changes of tests that are shown one by one; others are counted."""
-_KINDS: tuple[Change, ...] = ("fixed", "broken", "added", "removed", "moved", "unchanged")
+_KINDS = ("fixed", "still failing", "not passed", "added", "removed", "moved", "unchanged")
+"""What may have become of a step besides a regression, see `_kind`."""
 
 
 @click.command("compare")
@@ -70,9 +71,11 @@ def command(*, baseline: str, current: str, format_: str, store: Path | None) ->
     return ExitCode.FAILED if is_worse else ExitCode.PASSED
 
 
-def _kind(step: StepChange) -> Change:
-    """Return what became of a step as people read it: any regression is called one."""
-    return "regression" if step.regression else step.change
+def _kind(step: StepChange) -> str:
+    """Return what became of a step as people read it: any regression is called one, and what failed twice fails."""
+    if step.regression or step.change != "broken":
+        return "regression" if step.regression else step.change
+    return "still failing" if {step.old_outcome, step.new_outcome} <= FAILING else "not passed"
 
 
 def _summary(steps: Sequence[StepChange]) -> str:

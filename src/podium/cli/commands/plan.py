@@ -54,6 +54,8 @@ def command(context: click.Context, *, format_: str, **asked: Any) -> int:
 def _plan_layers(choice: dict[str, Any], paths: tuple[Path, ...], format_: str) -> int:
     from podium.cli.layers import find_project, planned_layers, print_layers  # noqa: PLC0415 (only for layers)
 
+    if paths and choice["config"]:
+        raise UsageError(f"--config has no effect with {paths[0]}", hint="name the layers once; leave one of them out")
     project = find_project(paths[0] if paths else choice["config"])
     print_layers(project, planned_layers(project, {**choice, "allow_prod": True}), format_)
     return 0

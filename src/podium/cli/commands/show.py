@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,12 +13,14 @@ from podium.cli.options import format_option, known_store_option, run_argument
 from podium.cli.output import print_json, print_table
 from podium.cli.words import counts_in_words, local_time, noun_of, numbered, outcome_of
 from podium.errors import UsageError
+from podium.events import outcome_word
 from podium.history import TestOfRun
 from podium.model.scenario import Verdict
 from podium.session import Session
 from podium.sinks.test_lines import total_in_words
-from podium.sinks.writing import how_long, outcome_word, printable
+from podium.sinks.writing import how_long, printable
 from podium.store import RunRow, StepRow
+from podium.store.surrounding import surrounding_of
 from podium.test_results import BAD, TestCounts, TestResult
 
 _PACKETS = ("delivered", "lost", "dropped", "blocked", "in_flight")
@@ -48,8 +51,10 @@ def command(*, run: str, case: str | None, tests: bool, format_: str, store: Pat
         bad = [test for test in session.store.not_passed(row.id) if test.result.outcome in BAD]
         found = None if case is None else _find(case, steps, known, noun_of(row))
         printed = {} if found is None else {name: session.store.blob(found.artifacts[name]) for name in _printed(found)}
+        inner = [] if found is None else session.store.runs_within(row.id, found.name)
+        began = [(one.id, one.name, outcome_of(session, one)) for one in inner]
     if found is not None:
-        _show_case(found, format_, noun_of(row), printed)
+        _show_case(found, format_, noun_of(row), printed, began)
     elif format_ == "json":
         print_json({"run": row, "cases": steps})
     else:
@@ -107,6 +112,9 @@ def _show_run(row: RunRow, state: str, steps: list[StepRow], known: list[str], b
         click.echo(f"took     {how_long(row.duration)}")
     if row.parent:
         click.echo(f"reruns   {row.parent}")
+    surrounding = surrounding_of(row)
+    if surrounding is not None:
+        click.echo(f"part of  {surrounding.run}  {printable(surrounding.step)}".rstrip())
     if row.output is not None:
         click.echo(f"output   {msgspec.json.encode(row.output).decode()}")
     click.echo("")
@@ -129,10 +137,12 @@ def _line(name: str, step: StepRow | None) -> tuple[object, ...]:
 
 def _printed(step: StepRow) -> list[str]:
     """Return the names of the artifacts that hold what a step printed."""
-    return [name for name in ("output", "stdout", "stderr") if name in step.artifacts]
+    return [name for name in ("output", "stdout", "stderr", "log") if name in step.artifacts]
 
 
-def _show_case(step: StepRow, format_: str, noun: str, printed: dict[str, bytes]) -> None:
+def _show_case(
+    step: StepRow, format_: str, noun: str, printed: dict[str, bytes], began: Sequence[tuple[str, str, str]]
+) -> None:
     if format_ == "json":
         print_json(step)
         return
@@ -142,6 +152,8 @@ def _show_case(step: StepRow, format_: str, noun: str, printed: dict[str, bytes]
         click.echo(f"failure      {step.failure.type}: {step.failure.message}\n{step.failure.details}".rstrip())
     if step.reason:
         click.echo(f"reason       {step.reason}")
+    for run, name, outcome in began:
+        click.echo(f"began run    {run}  {printable(name)}  {outcome_word(outcome)}")
     output: Any = step.output
     if not isinstance(output, dict) or "fingerprint" not in output:
         _show_output(step, printed)

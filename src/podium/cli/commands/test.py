@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from podium.cli.options import format_option, store_option
-from podium.cli.test_options import FORMATS, Several, choice_options, refused_options, run_options
+from podium.cli.test_options import FORMATS, ProgressMode, choice_options, refused_options, run_options, several
+from podium.cli.test_rules import check_resumed, check_together, given_options
 from podium.errors import UsageError
 
 _RUN = re.compile(r"latest|[0-9a-f]{4,}(?:-[0-9a-f-]+)?")
@@ -24,21 +25,21 @@ _RUN_NOTHING = ("show_layers", "list_categories", "dry_run", "validate", "queue_
 @run_options
 @click.option("--background-e2e", is_flag=True, help="Queue the layers in the background and return at once.")
 @click.option("--queue-e2e", is_flag=True, help="The same, and run nothing here, whatever is chosen.")
-@click.option("--background-category", "background_categories", cls=Several, multiple=True, help="Only these of them.")
+@several("--background-category", "background_categories", help="Queue only these of them.")
 @click.option(
     "--background-timeout", type=click.FloatRange(min=0, min_open=True), help="Longest duration of them [min]."
 )
 @click.option("--background-retries", type=click.IntRange(min=0), default=0, help="Runs more if they do not pass.")
-@click.option("--background-priority", type=int, default=1, help="Lower numbers begin first.")
+@click.option("--background-priority", type=int, default=1, help="Of them: lower numbers begin first.")
 @click.option("--orchestration-status", "--background-status", "status", is_flag=True, help="As `podium status`.")
 @click.option("--background-results", type=click.IntRange(min=0), help="As `podium status --results N`.")
 @click.option("--kill-background", metavar="RUN", help="As `podium kill RUN`.")
 @click.option("--show-layers", is_flag=True, help="List the layers and exit.")
 @click.option("--list-categories", is_flag=True, help="List the categories and exit.")
 @click.option("--show-category-stats", is_flag=True, help="Durations and outcomes of categories so far, and exit.")
-@click.option("--validate", is_flag=True, help="Check the file and what it names, and exit.")
+@click.option("--validate", is_flag=True, help="Check the file and that what it names is there, and exit.")
 @click.option("--dry-run", is_flag=True, help="Print what would run, and exit.")
-@click.option("--progress-mode", type=click.Choice([*FORMATS]), help="How a run is shown while it goes on.")
+@click.option("--progress-mode", type=ProgressMode([*FORMATS]), help="How a run is shown while it goes on.")
 @click.option("--no-progress-streaming", is_flag=True, help="Show the run only when it is over.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Also write JUnit XML to this file.")
 @click.option("-v", "--verbose", is_flag=True, help="Say everything about what did not pass.")
@@ -62,8 +63,9 @@ def command(context: click.Context, *, format_: str, store: Path | None, **asked
     podium test --only-changed --budget 2min
     podium test --background-e2e --real-llm      queue the long ones; podium status shows them
     """  # noqa: D301 (click keeps the lines after this character as they are)
-    given = context.get_parameter_source("parallel") is click.core.ParameterSource.COMMANDLINE
-    asked["workers"] = asked["parallel"] if given else None
+    given = given_options(context)
+    check_together(given, asked, format_)
+    asked["workers"] = asked["parallel"] if "parallel" in given else None
     other = _other_command(context, asked, format_, store)
     if other is not None:
         return other
@@ -75,7 +77,7 @@ def command(context: click.Context, *, format_: str, store: Path | None, **asked
             ahead = stack.enter_context(Ahead(asked["python"] or ""))
         from podium.cli.layer_runs import test_layers  # noqa: PLC0415 (while pytest is loaded)
 
-        return test_layers(asked, format_, store, ahead)
+        return test_layers(asked, given, format_, store, ahead)
 
 
 def _other_command(context: click.Context, asked: dict[str, Any], format_: str, store: Path | None) -> int | None:
@@ -101,6 +103,7 @@ def _other_command(context: click.Context, asked: dict[str, Any], format_: str, 
     if asked["resume_from"] and _is_run(asked["resume_from"], store):
         from podium.cli.commands.resume import command as resume  # noqa: PLC0415
 
+        check_resumed(given_options(context))
         return context.invoke(
             resume,
             run=asked["resume_from"],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 from typing import Any
 
 _CHUNK = 1 << 16
+_ALONE = re.compile("[\ud800-\udfff]")
+"""Surrogates, which in a text of Python stand for no character."""
 
 
 class Channel:
@@ -24,10 +27,13 @@ class Channel:
         os.set_blocking(fd, True)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write a message; in a process that was forked from the one that holds the channel, do nothing."""
+        """Write a message; in a process that was forked from the one that holds the channel, do nothing.
+
+        Surrogates that stand alone are no characters, and are written out.
+        """
         if os.getpid() != self._owner:
             return
-        unsent = memoryview(json.dumps(message, separators=(",", ":"), default=repr).encode("ascii") + b"\n")
+        unsent = memoryview(_line(message))
         try:
             while unsent:
                 unsent = unsent[os.write(self.fd, unsent) :]
@@ -49,3 +55,11 @@ class Channel:
         if b"\n" in self._rest or select.select([self.fd], [], [], 0)[0]:
             return self.receive()
         return None
+
+
+def _line(message: dict[str, Any]) -> bytes:
+    text = json.dumps(message, separators=(",", ":"), default=repr, ensure_ascii=False) + "\n"
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return _ALONE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text).encode("utf-8")

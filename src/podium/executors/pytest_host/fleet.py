@@ -17,7 +17,7 @@ import pytest
 from .board import Board, high
 from .processes import Patience, how_it_ended, kill_tree, written_down
 from .records import ERRORED, TIMED_OUT, Record, capped
-from .worker import Task, Worker, save_coverage, settle
+from .worker import Task, Worker, save_coverage, settle, take_farewell
 
 _TICK = 0.1
 """Longest time between two looks at the workers [s]."""
@@ -202,6 +202,7 @@ class Fleet:
             worker.run()
             self._board.leave(task.slot)
             save_coverage()
+            take_farewell(self._session.config)
             sys.stdout.flush()
             sys.stderr.flush()
             code = 0
@@ -272,6 +273,8 @@ class Fleet:
             child.dump.close()
             return
         running = self._board.running(child.slot)
+        if running is None and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+            self._said(["note", "what tests registered with `atexit` took too long, and was broken off"])
         left = self._board.left_by(child.slot)
         self._crashes += 1
         if running is not None:

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class HostPlugin:
         self._outbox = Outbox(channel) if self._held is None else Handover(channel)
         self._errors: list[list[str]] = []
         self._skipped: list[str] = []
+        self._deselected = 0
         self._warnings: dict[Any, int] = {}
         self._notes: list[str] = []
         self._runner = ""
@@ -54,6 +56,16 @@ class HostPlugin:
         self.worker: Any = None
         self._asks_status = True
         self._config: Any = None
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_load_initial_conftests(self, early_config: Any, args: list[str]) -> Generator[None]:
+        """Run the tests here, though the project's settings leave them to pytest-xdist."""
+        options = early_config.known_args_namespace
+        why = safety.keeps_from_xdist(options, self._job)
+        if why:
+            safety.without_xdist(options, args)
+            self._notes.append(f"pytest-xdist is not used: {why}")
+        yield
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Note the configuration."""
@@ -83,6 +95,10 @@ class HostPlugin:
             self._skipped.append(f"{report.nodeid}: {why_skipped(report)}")
         if report.failed:
             self._errors.append([report.nodeid, message_of(report) or "not collected", capped(text_of(report))])
+
+    def pytest_deselected(self, items: list[Any]) -> None:
+        """Count what expressions of `-k` and `-m`, or plugins, leave out."""
+        self._deselected += len(items)
 
     def pytest_warning_recorded(self, warning_message: Any) -> None:
         """Note a warning, each only once."""
@@ -135,7 +151,8 @@ class HostPlugin:
         reason = reason or safety.why_not_fork(config)
         if reason and self._job["fork"] and self._needs_another_start(config):
             self._start_anew(reason)
-        self._channel.send({"found": Listing(config).describe(session.items)})
+        found = Listing(config).describe(session.items)
+        self._channel.send({"found": {**found, "deselected": self._deselected}})
         plan = self._channel.receive()
         # All there is now is old, and need not be looked at again soon; nor may it stay frozen, because some libraries
         # ask the collector who refers to what.
@@ -230,6 +247,7 @@ class HostPlugin:
     def _needs_another_start(self, config: pytest.Config) -> bool:
         """Return whether tests are to be run by pytest-xdist, or by a process that another sees after."""
         by_xdist = self._job["workers"] > 1 and self._job["xdist"] and config.pluginmanager.hasplugin("xdist")
+        by_xdist = by_xdist and not safety.why_one_process(config.option)
         return by_xdist or self._job["timeout"] is not None
 
     def _start_anew(self, reason: str) -> None:

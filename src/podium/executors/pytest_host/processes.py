@@ -12,6 +12,10 @@ DUMP_SIGNAL = getattr(signal, "SIGRTMAX", None) or getattr(signal, "SIGUSR2", 0)
 """Makes a process that runs tests write down where it is."""
 BROKEN_PIPE = 97
 """Exit code of a process that cannot hand in results any more."""
+_FRAME = "  File "
+_RUNNER = f"{os.sep}_pytest{os.sep}runner.py"
+_MACHINERY = tuple(f"{os.sep}{name}{os.sep}" for name in ("_pytest", "pluggy", "pytest_host"))
+"""Parts of the paths of what lies between the start of the process and the project's code."""
 _DUMPING = 0.4
 """How long a process that hangs may take to write down where it is [s]."""
 
@@ -61,9 +65,36 @@ def write_down(file: Any) -> None:
 
 
 def written_down(file: Any) -> str:
-    """Return what a process wrote down."""
+    """Return what a process wrote down, without the frames of pytest below those of a test."""
     file.seek(0)
-    return file.read().decode("utf-8", "replace")
+    return without_machinery(file.read().decode("utf-8", "replace"))
+
+
+def without_machinery(dump: str) -> str:
+    """Return a dump of `faulthandler` in which stacks end at the frame of pytest that called the project's code.
+
+    Args:
+        dump: Its stacks, each with the latest call first.
+    """
+    lines: list[str] = []
+    stack: list[str] = []
+    for line in [*dump.splitlines(), ""]:
+        if line.startswith(_FRAME):
+            stack.append(line)
+            continue
+        lines += _cut(stack)
+        stack = []
+        lines.append(line)
+    return "\n".join(lines[:-1]) + ("\n" if dump.endswith("\n") else "")
+
+
+def _cut(stack: list[str]) -> list[str]:
+    """Return the frames of a stack up to the outermost one of the project, and the one that called it."""
+    runner = next((place for place in range(len(stack) - 1, -1, -1) if _RUNNER in stack[place]), -1)
+    for place in range(runner, -1, -1):
+        if not any(part in stack[place] for part in _MACHINERY):
+            return stack[: place + 2]
+    return stack
 
 
 def how_it_ended(status: int) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
 import signal
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +19,8 @@ from .processes import BROKEN_PIPE, write_down
 from .records import BAD, PASSED, record_of, sendable
 
 _MOST_WARNINGS = 100
+_FAREWELL = 10.0
+"""How long what tests registered with `atexit` may take at the end of a worker [s]."""
 
 
 class Task:
@@ -196,6 +200,7 @@ def settle(session: pytest.Session, task: Task) -> None:
         mine.mkdir(mode=0o700, exist_ok=True)
         factory._basetemp = factory._given_basetemp = mine
     _limit_memory(task.memory)
+    _forget_farewells()
     gc.enable()
 
 
@@ -248,3 +253,33 @@ def save_coverage() -> None:
     if current is not None:
         current.stop()
         current.save()
+
+
+def _forget_farewells() -> None:
+    """Leave to the parent what was registered with `atexit` in it, as `multiprocessing` does in what it forks."""
+    atexit._clear()  # pyright: ignore[reportPrivateUsage]
+    finalize: Any = weakref.finalize
+    for one in list(getattr(finalize, "_registry", ())):
+        one.atexit = False
+    finalize._registered_with_atexit = False  # the next that is made registers them all again
+
+
+def take_farewell(config: pytest.Config) -> None:
+    """Call what tests registered with `atexit` in this process.
+
+    No test is under way whose limit would end this, and one of these functions may wait for ever: after a while the
+    process is killed.
+    """
+    if not atexit._ncallbacks():  # pyright: ignore[reportPrivateUsage]
+        return
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    try:
+        if capture is not None:
+            capture.stop_global_capturing()
+        sys.unraisablehook = sys.__unraisablehook__  # pytest's own keeps what it is told for a test that never comes
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        signal.setitimer(signal.ITIMER_REAL, _FAREWELL)
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    except BaseException as error:  # noqa: BLE001 (Python prints it, and ends as it would have without)
+        sys.stderr.write(f"at the end of a worker: {type(error).__name__}: {error}\n")

@@ -35,7 +35,7 @@ FAIL_FAST: dict[str, str] = {
     "disabled": "disabled",
     "first_failure": "immediate",
     "category_failure": "category",
-    "critical_failure": "category",
+    "critical_failure": "critical",
     "threshold_based": "layer",
     "smart_adaptive": "layer",
     "dependency_aware": "layer",
