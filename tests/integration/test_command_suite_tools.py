@@ -1,4 +1,4 @@
-"""Suites of real tools: the runner of Node.js, Jest, CTest, Robot Framework, prove.
+"""Suites of real tools: the runner of Node.js, Jest, Vitest, Mocha, Playwright, Go, CTest, Robot Framework, prove.
 
 A tool that is not there is skipped; with `PODIUM_REQUIRE_ALL` set it has to be there. Those that come from registries
 are installed into a temporary folder, in the versions named here.
@@ -10,12 +10,18 @@ import shutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
 from tests.integration.suites import run_suite
+
+from podium.plan.discovery import derive
 
 pytestmark = [pytest.mark.once, pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")]
 
 JEST = {"jest": "29.7.0", "jest-junit": "16.0.0"}
+VITEST = {"vitest": "3.2.4", "vite": "6.4.1"}
+MOCHA = {"mocha": "11.7.4"}
+PLAYWRIGHT = {"@playwright/test": "1.65.1"}
 ROBOT = "robotframework==7.3.2"
 
 
@@ -40,14 +46,47 @@ def install(*argv, cwd):
         missing(f"{' '.join(argv[:3])} failed: {done.stderr[-500:]}")
 
 
-@pytest.fixture(scope="module")
-def jest(tmp_path_factory):
-    """Install Jest; return the folder."""
-    needs("node", "npm")
-    folder = tmp_path_factory.mktemp("jest")
-    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": JEST}))
+def from_npm(packages, factory):
+    """Install packages into a new folder; return it."""
+    needs("node", "npm", "npx")
+    folder = factory.mktemp("packages")
+    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": packages}))
     install("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", cwd=folder)
     return folder
+
+
+def run_discovered(project):
+    """Run the only category of a project, as it was found in it; return its name and what it told."""
+    (category,) = derive(project)
+    return category.name, run_suite(project, **msgspec.to_builtins(category.suite))
+
+
+def package(folder, installed, files, **content):
+    """Write a package whose dependencies are installed in another folder."""
+    (folder / "node_modules").symlink_to(installed / "node_modules")
+    (folder / "package.json").write_text(json.dumps({"name": "shop", **content}))
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def jest(tmp_path_factory):
+    return from_npm(JEST, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def vitest(tmp_path_factory):
+    return from_npm(VITEST, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def mocha(tmp_path_factory):
+    return from_npm(MOCHA, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def playwright(tmp_path_factory):
+    return from_npm(PLAYWRIGHT, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -259,3 +298,154 @@ def test_what_jest_prints_has_the_names_of_what_failed(tmp_path, jest):
     assert (told.outcome, told.finished.output["runner"]) == ("failed", "command, jest")
     assert told.outcomes == {"sum \u203a fails": "failed", "b.test.js": "errored"}
     assert told.counts == {"passed": 1, "failed": 1, "errored": 1, "skipped": 1}
+
+
+VITEST_TESTS = """
+import { describe, expect, test } from 'vitest';
+describe('sum', () => {
+  test('adds', () => { expect(1 + 2).toBe(3); });
+  test('fails', () => { expect(1 + 1).toBe(3); });
+  test.skip('later', () => {});
+  test('slow', { timeout: 50 }, () => new Promise(() => {}));
+});
+"""
+
+
+def test_vitest_is_found_and_names_its_tests(tmp_path, vitest):
+    files = {"a.test.mjs": VITEST_TESTS, "b.test.mjs": "import './gone.mjs';"}
+    package(tmp_path, vitest, files, scripts={"test": "vitest run"})
+    name, told = run_discovered(tmp_path)
+    assert (name, told.outcome, told.finished.output["runner"]) == ("vitest", "failed", "command, junit")
+    assert told.outcomes == {
+        "a.test.mjs::sum > adds": "passed",
+        "a.test.mjs::sum > fails": "failed",
+        "a.test.mjs::sum > later": "skipped",
+        "a.test.mjs::sum > slow": "timed_out",
+        "b.test.mjs": "failed",
+    }
+    assert told.results["a.test.mjs::sum > fails"].message == "expected 2 to be 3 // Object.is equality"
+    assert "./gone.mjs" in told.results["b.test.mjs"].message
+
+
+def test_an_error_outside_of_the_tests_of_vitest_is_no_success(tmp_path, vitest):
+    """It is in no report: only the exit code tells."""
+    late = "import { test } from 'vitest'; test('adds', () => { Promise.reject(new Error('late')); });"
+    package(tmp_path, vitest, {"a.test.mjs": late}, scripts={"test": "vitest run"})
+    _, told = run_discovered(tmp_path)
+    assert told.outcomes == {"a.test.mjs::adds": "passed"}
+    assert (told.outcome, told.failure.type) == ("errored", "ExitCode")
+
+
+MOCHA_TESTS = """
+const assert = require('node:assert');
+describe('sum', () => {
+  it('adds', () => {});
+  it('fails', () => { assert.equal(1 + 1, 3, 'two is not three'); });
+  it.skip('later', () => {});
+  it('slow', (done) => {}).timeout(50);
+});
+"""
+
+
+def test_mocha_is_found_and_names_its_tests(tmp_path, mocha):
+    package(tmp_path, mocha, {"test.js": MOCHA_TESTS}, scripts={"test": "mocha test.js"})
+    name, told = run_discovered(tmp_path)
+    assert (name, told.outcome, told.finished.output["runner"]) == ("mocha", "failed", "command, junit")
+    assert told.outcomes == {
+        "sum::adds": "passed",
+        "sum::fails": "failed",
+        "sum::later": "skipped",
+        "sum::slow": "timed_out",
+    }
+    assert (told.results["sum::fails"].message, told.results["sum::fails"].file) == ("two is not three", "test.js")
+
+
+PLAYWRIGHT_TESTS = """
+const { test, expect } = require('@playwright/test');
+test.describe('sum', () => {
+  test('adds', () => { expect(1 + 2).toBe(3); });
+  test('fails', () => { expect(1 + 1).toBe(3); });
+  test('later', () => { test.skip(true, 'not now'); });
+  test('slow', async () => { test.setTimeout(100); await new Promise(() => setTimeout(() => {}, 5000)); });
+  test('sometimes', ({}, info) => { expect(info.retry).toBe(1); });
+});
+"""
+PLAYWRIGHT_SETTINGS = "module.exports = { retries: 1, projects: [{ name: 'one' }, { name: 'two', grep: /adds/ }] };"
+
+
+def test_playwright_is_found_and_names_its_tests(tmp_path, playwright):
+    """Without a browser: none of the tests asks for one."""
+    files = {"playwright.config.js": PLAYWRIGHT_SETTINGS, "a.spec.js": PLAYWRIGHT_TESTS}
+    package(tmp_path, playwright, files, devDependencies=PLAYWRIGHT)
+    name, told = run_discovered(tmp_path)
+    assert (name, told.outcome, told.finished.output["runner"]) == ("playwright", "failed", "command, junit")
+    results = {id_.removeprefix("a.spec.js::"): result for id_, result in told.results.items()}
+    assert {id_: (result.outcome, result.attempts, result.flaky) for id_, result in results.items()} == {
+        "[one] sum \u203a adds": ("passed", 1, False),
+        "[one] sum \u203a fails": ("failed", 2, False),
+        "[one] sum \u203a later": ("skipped", 1, False),
+        "[one] sum \u203a slow": ("timed_out", 2, False),
+        "[one] sum \u203a sometimes": ("passed", 2, True),
+        "[two] sum \u203a adds": ("passed", 1, False),
+    }
+    assert results["[one] sum \u203a fails"].message == "expect(received).toBe(expected) // Object.is equality"
+    assert results["[one] sum \u203a later"].message == "not now"
+
+
+def test_a_file_that_playwright_cannot_read_is_no_success(tmp_path, playwright):
+    files = {"playwright.config.js": "", "a.spec.js": "require('./gone');"}
+    package(tmp_path, playwright, files, devDependencies=PLAYWRIGHT)
+    _, told = run_discovered(tmp_path)
+    assert (told.outcome, told.outcomes) == ("errored", {})
+
+
+GO_TESTS = """
+package sum
+
+import "testing"
+
+func TestAdds(t *testing.T)  {}
+func TestFails(t *testing.T) { t.Errorf("got %d", 1+1) }
+func TestLater(t *testing.T) { t.Skip("no network") }
+func TestGroup(t *testing.T) {
+	t.Run("works", func(t *testing.T) {})
+	t.Run("breaks", func(t *testing.T) { t.Fatal("boom") })
+}
+"""
+
+
+def in_go(folder, **packages):
+    """Write a module of Go with a package of tests for each name."""
+    needs("go")
+    (folder / "go.mod").write_text("module example.com/shop\n\ngo 1.18\n")
+    for name, tests in packages.items():
+        (folder / name).mkdir()
+        (folder / name / "a_test.go").write_text(tests)
+    name, told = run_discovered(folder)
+    assert (name, told.finished.output["runner"]) == ("go", "command, go")
+    return told, {id_.removeprefix("example.com/shop/"): result for id_, result in told.results.items()}
+
+
+def test_go_is_found_and_names_its_tests(tmp_path):
+    panics = 'package p\n\nimport "testing"\n\nfunc TestPanics(t *testing.T) { panic("bang") }\n'
+    told, results = in_go(tmp_path, sum=GO_TESTS, p=panics)
+    assert told.outcome == "failed"
+    assert {id_: result.outcome for id_, result in results.items()} == {
+        "sum::TestAdds": "passed",
+        "sum::TestFails": "failed",
+        "sum::TestLater": "skipped",
+        "sum::TestGroup/works": "passed",
+        "sum::TestGroup/breaks": "failed",
+        "p::TestPanics": "failed",
+    }
+    assert results["sum::TestFails"].message == "a_test.go:7: got 2"
+    assert results["sum::TestLater"].message == "a_test.go:8: no network"
+    assert results["p::TestPanics"].message.startswith("panic: bang")
+
+
+def test_packages_of_go_that_cannot_be_built_are_errors_with_their_names(tmp_path):
+    fine = 'package fine\n\nimport "testing"\n\nfunc TestFine(t *testing.T) {}\n'
+    told, results = in_go(tmp_path, fine=fine, broken=fine.replace("{}", "{ undefined() }"))
+    assert {id_: result.outcome for id_, result in results.items()} == {"fine::TestFine": "passed", "broken": "errored"}
+    assert results["broken"].message.startswith("the package failed, it was not built")
+    assert (told.outcome, told.failure.type) == ("errored", "TestsFailed")

@@ -1,4 +1,8 @@
-"""Suites of other languages in a project: the commands that run them, and where these leave their results."""
+"""Suites of other languages in a project: the commands that run them, and where these leave their results.
+
+Exit codes of theirs are not among those that pass: a code other than 0 has to be accounted for by a test that did not
+pass. Runners also end with 1 for what is in no report: an error outside of every test, a coverage threshold.
+"""
 
 from __future__ import annotations
 
@@ -102,21 +106,17 @@ def _script(tree: Tree, file: str, folder: str, script: str) -> FoundCommand:
     name = "npm"
     if "jest" in words or "react-scripts" in words:
         name, more = "jest", ("--watchAll=false",) if "react-scripts" in words else ()
-        suite = {"argv": (*given, "--json", *more), "report": "jest", "exit_codes": _01}
+        suite = {"argv": (*given, "--json", *more), "report": "jest"}
     elif "vitest" in words:
         name, path = "vitest", f"{_REPORTS}/vitest.xml"
         argv = (*given, "--reporter=junit", f"--outputFile={path}")
-        suite = {"argv": argv, "report": "junit", "report_path": path, "exit_codes": _01}
+        suite = {"argv": argv, "report": "junit", "report_path": path}
     elif "mocha" in words:
         name, path = "mocha", f"{_REPORTS}/mocha.xml"
         argv = (*given, "--reporter", "xunit", "--reporter-option", f"output={path}")
-        suite = {"argv": argv, "report": "junit", "report_path": path, "exit_codes": tuple(range(256))}
+        suite = {"argv": argv, "report": "junit", "report_path": path}
     why = f"`{file}` has a script `test`: {script}"
     return _command(name, folder, "fast_feedback", why, env={"CI": "true"}, **suite)
-
-
-_01 = (0, 1)
-"""Exit codes of runners that say 1 when tests failed, with a complete report."""
 
 
 def _playwright(file: str, folder: str) -> FoundCommand:
@@ -125,10 +125,15 @@ def _playwright(file: str, folder: str) -> FoundCommand:
         cwd=folder,
         origin=folder,
         argv=("npx", "--no-install", "playwright", "test", "--reporter=junit"),
-        env={"CI": "true", "PLAYWRIGHT_JUNIT_OUTPUT_NAME": path, "PLAYWRIGHT_JUNIT_OUTPUT_FILE": path},
+        env={
+            "CI": "true",
+            "PLAYWRIGHT_JUNIT_OUTPUT_NAME": path,
+            "PLAYWRIGHT_JUNIT_OUTPUT_FILE": path,
+            "PLAYWRIGHT_JUNIT_INCLUDE_PROJECT_IN_TEST_NAME": "true",
+            "PLAYWRIGHT_JUNIT_INCLUDE_RETRIES": "true",
+        },
         report="junit",
         report_path=path,
-        exit_codes=_01,
     )
     return FoundCommand("playwright", "e2e_background", suite, f"`{file}` uses Playwright")
 
@@ -160,7 +165,7 @@ def _go(tree: Tree) -> Iterator[FoundCommand]:
         if tests:
             why = f"`{file}` is a module of Go, with {_files(tests)} of tests"
             argv = ("go", "test", "-json", "./...")
-            yield _command("go", folder, "fast_feedback", why, argv=argv, report="go", exit_codes=_01)
+            yield _command("go", folder, "fast_feedback", why, argv=argv, report="go")
 
 
 def _cargo(tree: Tree) -> Iterator[FoundCommand]:
@@ -169,9 +174,7 @@ def _cargo(tree: Tree) -> Iterator[FoundCommand]:
         if path and shutil.which("cargo-nextest"):
             why = f"`{file}` is a package of Cargo, and nextest is configured to write JUnit"
             argv = ("cargo", "nextest", "run", "--no-fail-fast")
-            yield _command(
-                "cargo", folder, "fast_feedback", why, argv=argv, report="junit", report_path=path, exit_codes=(0, 100)
-            )
+            yield _command("cargo", folder, "fast_feedback", why, argv=argv, report="junit", report_path=path)
         else:
             why = f"`{file}` is a package of Cargo; its tests count as one, since `cargo test` has no report to read"
             yield _command("cargo", folder, "fast_feedback", why, argv=("cargo", "test"), report="exit_code")
@@ -205,7 +208,7 @@ def _robot(tree: Tree) -> Iterator[FoundCommand]:
         tops = sorted({PurePosixPath(file).parts[0] for file in files})
         path = f"{_REPORTS}/robot"
         argv = ("robot", "--outputdir", path, "--xunit", "xunit.xml", *tops)
-        suite = CommandSuite(argv=argv, report="junit", report_path=f"{path}/xunit.xml", exit_codes=tuple(range(251)))
+        suite = CommandSuite(argv=argv, report="junit", report_path=f"{path}/xunit.xml")
         why = f"{_files(files)} of Robot Framework in {', '.join(f'`{top}`' for top in tops)}"
         yield FoundCommand("robot", "e2e_background", suite, why)
 

@@ -5,6 +5,7 @@ Source: https://pkg.go.dev/cmd/test2json. A test that has subtests counts only i
 
 from __future__ import annotations
 
+import re
 from collections import deque
 
 import msgspec
@@ -24,6 +25,8 @@ _OUTCOMES: dict[str, TestOutcome] = {"pass": "passed", "bench": "passed", "fail"
 _FRAME = ("=== ", "--- ", "FAIL", "PASS", "ok  ", "exit status")
 """How lines begin that the tool adds to what tests print."""
 _TIMED_OUT = "panic: test timed out after"
+_NOT_BUILT = re.compile(rb"FAIL\t(\S+) \[(?:build|setup) failed\]\s*")
+"""The line that is all that the `go` of GCC 12 prints, where others have an event: a package cannot be built."""
 
 
 class _Event(msgspec.Struct, rename="pascal"):
@@ -145,7 +148,8 @@ class _Reader:
         printed = build.text() if build else package.output.text()
         lines = [line for line in printed.splitlines() if not line.startswith("# ")]
         said = one_line(*lines) if build else package.output.said()
-        what = "it was not built" if build or "[build failed]" in printed else "no test of it failed"
+        not_built = build or "[build failed]" in printed or "[setup failed]" in printed
+        what = "it was not built" if not_built else "no test of it failed"
         message = f"the package failed, {what}: {said}" if said else f"the package failed, {what}"
         return [TestResult(name_of(name, "package"), "errored", package.elapsed, message, details_of(printed))]
 
@@ -158,7 +162,8 @@ def read_go_json(data: bytes, *, partial: bool = False) -> list[TestResult]:
     """Return the results of `go test -json`.
 
     Args:
-        data: Events, one per line. Lines that are none are passed over: older versions print errors among them.
+        data: Events, one per line. Lines that are none are passed over, as older versions print errors among them;
+            except for the one that says that a package was not built.
         partial: It may end too early; then tests that did not end are left out.
 
     Raises:
@@ -172,6 +177,10 @@ def read_go_json(data: bytes, *, partial: bool = False) -> list[TestResult]:
                 reader.event(decoder.decode(line))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
+        elif found := _NOT_BUILT.fullmatch(line):
+            package = found[1].decode("utf-8", "replace")
+            reader.event(_Event("output", package, output=line.decode("utf-8", "replace")))
+            reader.event(_Event("fail", package))
     if not reader.seen:
         raise ReportError("this is no output of `go test -json`: there is no event in it")
     return unique(reader.results(partial=partial))

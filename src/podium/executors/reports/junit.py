@@ -26,6 +26,10 @@ _WORDS: dict[TestOutcome, set[str]] = {
 _NO_CLASS = frozenset({"", "test"})
 """Class names that say nothing; `test` is what the test runner of Node.js writes for every test."""
 _TIMED_OUT = re.compile(r"test timeout|timeout|testTimeoutFailure|(.*\.)?TestTimedOutException", re.IGNORECASE)
+_RAN_OUT = re.compile(r"Test timed out in \d+ms|Test timeout of \d+ms|Timeout of \d+ms exceeded\. For async tests")
+"""How messages begin by which Vitest, Playwright and Mocha say so."""
+_WHY_SKIPPED = frozenset({"skip", "fixme"})
+"""Properties in which Playwright gives the reason."""
 _CHUNK = 1 << 16
 
 
@@ -172,6 +176,8 @@ def _result(case: ET.Element, file: str, around: str) -> TestResult:
     outcome, problems = _outcome(case, parts)
     texts = [text for part in problems for text in (part.get("message", ""), _text(part))]
     message = one_line(*texts)
+    if outcome == "skipped" and not message:
+        message = one_line(*(part.get("value", "") for part in parts if part.get("name") in _WHY_SKIPPED))
     details = ""
     if outcome in BAD:
         output = [part.text or "" for part in case if part.tag in {"system-out", "system-err"}]
@@ -198,7 +204,7 @@ def _outcome(case: ET.Element, parts: list[ET.Element]) -> tuple[TestOutcome, li
     if skipped and skipped[0].get("type", "").lower() == "todo":
         return ("xfailed" if problems else "xpassed"), problems
     if problems:
-        if any(_TIMED_OUT.fullmatch(part.get("type", "") or part.get("message", "")) for part in problems):
+        if any(map(_ran_out_of_time, problems)):
             return "timed_out", problems
         return ("failed" if any(part.tag == "failure" for part in problems) else "errored"), problems
     if skipped:
@@ -206,6 +212,13 @@ def _outcome(case: ET.Element, parts: list[ET.Element]) -> tuple[TestOutcome, li
     says = {case.get("status", "").lower(), case.get("result", "").lower()}
     said: list[TestOutcome] = [outcome for outcome, words in _WORDS.items() if says & words]
     return (said[0] if said else "passed"), []
+
+
+def _ran_out_of_time(problem: ET.Element) -> bool:
+    message = problem.get("message", "")
+    if _TIMED_OUT.fullmatch(problem.get("type", "") or message):
+        return True
+    return _RAN_OUT.match(one_line(message, problem.text or "")) is not None
 
 
 def _outcome_of_skipped(skipped: ET.Element) -> TestOutcome:
