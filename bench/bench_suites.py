@@ -35,8 +35,10 @@ XDIST = {
     "xdist worksteal": ("-n2", "--dist", "worksteal"),
     "xdist loadfile": ("-n2", "--dist", "loadfile"),
 }
-ROUNDS = {True: 5, False: 2}
+ROUNDS = {True: 3, False: 2}
 """How often each mode runs a small suite, and one that takes a minute."""
+DEFECTS = {True: 4, False: 2}
+"""How many defects of a small suite are tested, and of one that takes a minute."""
 FAIL_FAST = ("--fast-fail",)
 """Arguments with which Podium ends at the first test that does not pass."""
 
@@ -50,7 +52,7 @@ def measure(*, quick: bool = False) -> dict:
         suites = [
             suite_row(place, project, parent / "whole", 1 if quick else ROUNDS[project.small]) for project in projects
         ]
-        defects = defect_rows(place, projects, parent / "defects", each=1 if quick else None)
+        defects = defect_rows(place, projects, parent / "defects", quick=quick)
         overhead = overhead_rows(place, parent / "overhead", rounds=1 if quick else 5)
     by_xdist = geometric_mean([row["podium / best xdist"] for row in suites])
     by_first = geometric_mean([row["first run"] / best_xdist(row) for row in suites])
@@ -127,11 +129,12 @@ def suite_row(place: Workplace, project: Project, parent: Path, rounds: int) -> 
     }
 
 
-def defect_rows(place: Workplace, projects: list[Project], parent: Path, each: int | None) -> list[Row]:
-    """Return the times to the first reported failure, one row per defect; at most `each` of a project."""
+def defect_rows(place: Workplace, projects: list[Project], parent: Path, *, quick: bool) -> list[Row]:
+    """Return the times to the first reported failure, one row per defect."""
     parent.mkdir(exist_ok=True)
     rows: list[Row] = []
     for project in projects:
+        each = 1 if quick else DEFECTS[project.small]
         mutants = [mutant for mutant in kept_mutants() if mutant.project == project.name][:each]
         if mutants:
             folder = place.copy(project, parent)
