@@ -24,6 +24,8 @@ from .records import capped, is_part, message_of, text_of, why_skipped
 
 _MOST_WARNINGS = 200
 _FEW = 5
+_YOUNG, _ALL = 1, 2
+"""Generations of the garbage collector."""
 
 
 class HostPlugin:
@@ -51,6 +53,7 @@ class HostPlugin:
         self._notes: list[str] = []
         self._runner = ""
         self._workers = 1
+        self._runs_nothing = False
         self._inprocess: InProcess | None = None
         self._collecting = 0.0
         self.worker: Any = None
@@ -173,8 +176,12 @@ class HostPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        """Spare pytest to look at everything there is when it looks for garbage, five times, at its very end."""
-        gc.collect()
+        """Spare pytest to look at everything there is when it looks for garbage, five times, at its very end.
+
+        Where workers ran the tests, all this process did since the collection was to gather results: only what is that
+        young is looked at.
+        """
+        gc.collect(_YOUNG if self._runs_nothing else _ALL)
         gc.freeze()
 
     def end(self, code: int) -> dict[str, Any]:
@@ -211,6 +218,7 @@ class HostPlugin:
                 self._inprocess = InProcess(session, self._outbox, self._channel, self._held)
                 self._run_here(session, self._inprocess, plan)
             else:
+                self._runs_nothing = True
                 self._workers = plan["workers"]
                 self._runner = f"{self._workers} forked worker{'s' if self._workers != 1 else ''}"
                 forked = Forked(
