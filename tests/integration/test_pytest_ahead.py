@@ -104,12 +104,15 @@ def test_the_tests_of_a_run_are_run_in_it(folder: Path) -> None:
     assert (environment, step) == ("test", "fast_feedback/tests")
 
 
-@pytest.mark.parametrize("arguments", [["--config", "missing.yaml"], ["--layers", "fats"], ["--show-layers"]])
-def test_nothing_stays_when_nothing_is_run(folder: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--config", "missing.yaml"], 2), (["--layers", "fats"], 2), (["--dry-run"], 0)]
+)
+def test_nothing_stays_when_nothing_is_run(folder: Path, arguments: list[str], code: int) -> None:
     (folder / "test_here.py").write_text("def test_here():\n    assert True\n")
     name, value = "MARK_OF_THIS_TEST", str(folder)
     command = [sys.executable, "-m", "podium", "test", "--store", "s.db", *arguments]
-    subprocess.run(command, env={**os.environ, name: value}, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, env={**os.environ, name: value}, capture_output=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             assert process.environ().get(name) != value, process

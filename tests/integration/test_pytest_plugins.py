@@ -173,3 +173,16 @@ def test_output_that_is_not_captured_goes_to_standard_output(tmp_path):
         """
     ran = run(tmp_path, {"test_it.py": text}, args=("-s",))
     assert all(f"<{number}>" in ran.stdout for number in range(20))  # what two workers print may be mixed
+
+
+@pytest.mark.parametrize(("body", "imported"), [("pass", "False"), ("assert 0", "True")])
+def test_hypothesis_is_imported_at_the_end_only_if_it_may_have_something_to_say(tmp_path, body, imported):
+    conftest = """
+        import sys
+        def pytest_unconfigure():
+            with open("told", "w") as file:
+                file.write(str("hypothesis" in sys.modules))
+        """
+    ran = run(tmp_path, {"conftest.py": conftest, "test_it.py": f"def test_it(): {body}\ndef test_other(): pass\n"})
+    assert set(ran.outcomes) == {"test_it", "test_other"}
+    assert (tmp_path / "told").read_text() == imported

@@ -6,18 +6,11 @@ import signal
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from tests.integration.pytest_bench import run, with_bench, write
+from tests.processes import gone
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
-
-
-def gone(pid):
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 @pytest.mark.parametrize(

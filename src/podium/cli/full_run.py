@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +65,20 @@ class FullRun:
             origins = {origin for origin, _ in self._suites.values()}
             self._records = {origin: session.store.tests(origin) for origin in origins}
 
-    def is_over(self, run: str) -> None:
-        """Say which tests `--only-changed` would have missed, and remember what this run saw if it left no test out."""
+    def is_over(self, run: str, steps: Sequence[StepRow]) -> None:
+        """Say which tests `--only-changed` would have missed, and remember what this run saw if it left no test out.
+
+        Args:
+            run: The run.
+            steps: What it came to.
+        """
         if self._records and self._impact is not None:
             bad = self._session.store.not_passed(run)
             for step, (origin, folder) in self._suites.items():
                 results = [test.result for test in bad if test.step == step]
                 for one in missed(self._impact, results, self._records[origin], folder=folder):
                     say(one.finding.render())
-        complete = {step.name for step in self._session.store.steps(run) if _left_nothing_out(step)}
+        complete = {step.name for step in steps if _left_nothing_out(step)}
         if complete.issuperset(self._suites):
             self._remember()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from podium.cli.test_options import FORMATS
 from podium.cli.test_rules import Given, check_planned
 from podium.errors import Diagnostic, ExitCode, NothingSelectedError, PlanError, UsageError
 from podium.executors.pytest_ahead import Ahead
+from podium.history import StepRow
 from podium.plan.graph import Plan
 from podium.protocols import Sink
 from podium.server.background import ensure_daemon
@@ -188,15 +190,15 @@ class _Run:
                 return ExitCode.PASSED
             full = self._full_run(session, here.plan)
             summary = session.run(here.plan, sinks=self._sinks(), ahead=self._ahead)
-            if full is not None and not summary.interrupted:
-                full.is_over(summary.run)
             steps = session.store.steps(summary.run)
+            if full is not None and not summary.interrupted:
+                full.is_over(summary.run, steps)
             tell_unmatched(self._project.loaded, here.environment, here.plan, steps, self._asked["pattern"] or "")
             if here.background_wait_s is not None:
                 wait_for(session, runs, here.background_wait_s)
             if session.store.tasks():
                 ensure_daemon(session)
-            return _exit_code(session, summary)
+            return _exit_code(steps, summary)
 
     def _full_run(self, session: Session, plan: Plan) -> FullRun | None:
         if not is_full(self._project.loaded.document, plan, self._asked):
@@ -221,9 +223,8 @@ class _Run:
         return sinks_for(format_, junit=asked["junit"], verbose=asked["verbose"])
 
 
-def _exit_code(session: Session, summary: RunSummary) -> int:
+def _exit_code(found: Sequence[StepRow], summary: RunSummary) -> int:
     """Return the exit code of a run; one in which no test was found is no pass, and nothing that failed."""
-    found = session.store.steps(summary.run)
     if summary.exit_code == ExitCode.PASSED and all(step.outcome in (None, "skipped") for step in found):
         say("none of the tests was selected, so nothing can have passed")
         return ExitCode.NOTHING_SELECTED

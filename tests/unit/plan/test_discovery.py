@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.plan.project_folder import ProjectFolder
 
 from podium.model.layers_loading import load_layers_text
 from podium.plan.discovery import DerivedCategory, derive, find_category
@@ -23,17 +24,7 @@ def project(tmp_path):
     return Project(tmp_path)
 
 
-class Project:
-    def __init__(self, folder):
-        self.folder = folder
-
-    def put(self, *paths, text="def test_it(): pass\n"):
-        for path in paths:
-            file = self.folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        return self
-
+class Project(ProjectFolder):
     def package(self, path="package.json", **keys):
         return self.put(path, text=json.dumps(keys))
 

@@ -1,6 +1,7 @@
 """Projects whose configuration of pytest decides which tests there are."""
 
 import pytest
+from tests.unit.plan.project_folder import ProjectFolder
 
 from podium.model.layers_loading import load_layers_text
 from podium.plan.discovery import derive, find_category
@@ -8,17 +9,7 @@ from podium.plan.discovery_document import layers_document
 from podium.plan.suites import PytestSuite
 
 
-class Project:
-    def __init__(self, folder):
-        self.folder = folder
-
-    def put(self, *paths, text="def test_it(): pass\n"):
-        for path in paths:
-            file = self.folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        return self
-
+class Project(ProjectFolder):
     def settings(self, *lines, path="pytest.ini"):
         return self.put(path, text="\n".join(["[pytest]", *lines, ""]))
 
