@@ -226,6 +226,10 @@ def test_a_run_that_was_killed_goes_on_with_the_tests_that_are_left(project):
         event = json.loads(line)
         if event.get("kind") == "tests_finished":
             break
+    deadline = time.monotonic() + 30
+    held = project.folder / "b"
+    while not (held.exists() and held.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
     running.send_signal(signal.SIGKILL)
     running.communicate()
     write(project, "go", "")

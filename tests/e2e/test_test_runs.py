@@ -94,6 +94,15 @@ def test_a_program_that_is_no_python_is_named_and_the_machine_lacks_something(po
     assert "Broken pipe" not in ended.output
 
 
+def test_a_service_is_no_evidence_when_no_test_was_selected(podium):
+    suite = SERVED.replace('shell: "true", report: {format: exit_code}', "pytest: {paths: [tests]}")
+    podium.write("layers.yaml", suite)
+    podium.write("tests/test_one.py", "def test_one():\n    pass\n")
+    podium("test")
+    ended = podium("test", "--only-changed", code=4)
+    assert "none of the tests was selected" in ended.errors
+
+
 def test_what_a_service_wrote_is_shown_though_it_passed(podium):
     podium.write("layers.yaml", SERVED)
     podium("test")
