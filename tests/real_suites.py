@@ -149,7 +149,8 @@ class Workplace:
 
 def environment(project: Project, folder: Path, **more: str) -> dict[str, str]:
     """Return the variables under which the tests of a copy see the sources of that copy."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+    left_out = ("PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")  # what is compiled once stays compiled
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {**kept, "REAL_SUITE_SOURCE": str((folder / project.package).parent), **more}
 
 

@@ -83,7 +83,7 @@ Position = Annotated[
 class Document(BaseModel):
     """Base of all documents: unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def _form(value: object) -> str:

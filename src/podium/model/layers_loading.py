@@ -13,12 +13,11 @@ import msgspec
 from pydantic import ValidationError
 
 from podium.errors import Diagnostic, DocumentError
-from podium.model.dialects import test_categories, test_execution, test_layers
 from podium.model.findings import diagnostics_of, did_you_mean
 from podium.model.layers import LayersDocument
 from podium.model.layers_checks import check_layers
 from podium.model.layers_merging import environment_name, environments_of, in_environment
-from podium.model.layers_places import Placed, Translation, hinted
+from podium.model.layers_places import Placed, hinted
 from podium.model.yaml_loader import Mapped, load_yaml, load_yaml_file
 
 Format = Literal["layers", "test_layers", "categories", "execution"]
@@ -136,12 +135,11 @@ def format_of(mapped: Mapped) -> Format:
         hint = did_you_mean(str(kind), ["layers"], what="kinds here")
         raise DocumentError(f"the kind `{kind}` is no layers", code="D120", hint=hint, span=mapped.span("kind"))
     given = cast("dict[str, Any]", value)
-    if test_layers.is_documented(given):
-        return "test_layers"
-    if test_categories.is_documented(given):
-        return "categories"
-    if "layers" not in given and test_execution.is_documented(given):
-        return "execution"
+    from podium.model.layers_documented import documented_format  # noqa: PLC0415 (native layers do not wait for it)
+
+    found = documented_format(given)
+    if found is not None:
+        return found
     raise DocumentError("key `kind` is missing", code="D120", hint=_HINT, span=mapped.span())
 
 
@@ -167,16 +165,9 @@ def _native(by_format: dict[Format, Mapped]) -> tuple[Mapped, list[Diagnostic]]:
     """Return the document in the native form, and what was found on the way."""
     if "layers" in by_format:
         return by_format["layers"], []
-    translation = Translation(next(mapped for kind, mapped in by_format.items() if kind != "execution"))
-    translation.value["kind"] = "layers"
-    for kind, translate in (
-        ("test_layers", test_layers.translate),
-        ("categories", test_categories.translate),
-        ("execution", test_execution.translate),
-    ):
-        if kind in by_format:
-            translate(by_format[kind], translation)
-    return translation.placed(), translation.findings
+    from podium.model.layers_documented import translated  # noqa: PLC0415 (native layers do not wait for it)
+
+    return translated(by_format)
 
 
 def _validated(placed: Mapped, findings: list[Diagnostic]) -> LayersDocument:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from podium.model import layers as d
-from podium.model.dialects.test_execution import EARLY_END, FAIL_FAST
+from podium.model.fail_fast_modes import EARLY_END, FAIL_FAST
 from podium.plan.layer_context import Context
 from podium.plan.layer_order import fail_fast_of
 from podium.plan.policy import FailFast as GroupFailFast

@@ -19,6 +19,7 @@ from podium.model.dialects.documented import (
     tell_no_effect,
     tell_unknown,
 )
+from podium.model.fail_fast_modes import EARLY_END, FAIL_FAST
 from podium.model.layers_places import Translation
 from podium.model.yaml_loader import Mapped
 
@@ -31,22 +32,6 @@ FailFastMode = Literal[
     "smart_adaptive",
     "dependency_aware",
 ]
-FAIL_FAST: dict[str, str] = {
-    "disabled": "disabled",
-    "first_failure": "immediate",
-    "category_failure": "category",
-    "critical_failure": "critical",
-    "threshold_based": "layer",
-    "smart_adaptive": "layer",
-    "dependency_aware": "layer",
-}
-"""What the documented modes are in native documents."""
-EARLY_END: dict[str, dict[str, Any]] = {
-    "critical_failure": {"critical": ["critical"]},
-    "threshold_based": {"consecutive": 5, "rate": 0.3, "sample": 10},
-    "smart_adaptive": {"consecutive": 5, "rate": 0.3, "sample": 10, "critical": ["critical"]},
-}
-"""When a category ends early by the documented modes, unless something else is said."""
 
 
 class ExecutionDocument(Lenient):
