@@ -69,6 +69,7 @@ def measure(*, quick: bool = False) -> dict:
         "name": "suites",
         "rows": [*versions, *suites, *means, *defects, *overhead],
         "targets": [
+            at_most("wall of a first run against the best mode of xdist", 0.6, by_first),
             at_most("wall with history against the best mode of xdist", 0.6, by_xdist),
             at_most("wall with history against pytest alone, worst suite", 1.0, slowest),
             at_most("time to the first failure against pytest alone", 0.4, to_failure),
