@@ -277,10 +277,49 @@ def test_a_command_runs_more_than_was_asked_for_and_says_so(tmp_path):
     assert told.notes == ["a command cannot be told which tests to run: all were run, and the others do not count"]
     nothing = run_suite(tmp_path, **suite, selection={"only": ["other"]})
     assert (nothing.outcome, nothing.failure.type) == ("errored", "NoTests")
-    changed = run_suite(
-        tmp_path, **suite, selection={"changed": True, "budget": 3.0, "repeat": 2}, timeout=1, max_failures=1
-    )
-    assert len(changed.notes) == 5
+    changed = run_suite(tmp_path, **suite, selection={"changed": True, "budget": 3.0}, timeout=1, max_failures=1)
+    assert len(changed.notes) == 4
+
+
+# being repeated
+
+THIRD_FAILS = 'echo x >> turns; echo 1..1; [ $(wc -l < turns) != 3 ] || printf "not "; echo ok 1 - a'
+
+
+def test_a_command_is_repeated_and_a_test_that_failed_once_has_failed(tmp_path):
+    told = run_suite(tmp_path, shell=THIRD_FAILS, report="tap", selection={"repeat": 4})
+    assert (told.outcome, told.counts) == ("failed", {"failed": 1})
+    assert told.results["a"].message == "failed in 1 of 4 repetitions: not ok"
+    assert told.notes == ["it was run 4 times"]
+
+
+def test_a_command_is_repeated_until_a_test_fails(tmp_path):
+    told = run_suite(tmp_path, shell=THIRD_FAILS, report="tap", selection={"repeat": 1000, "until_fail": True})
+    assert (told.outcome, (tmp_path / "turns").read_text()) == ("failed", "x\n" * 3)
+
+
+def test_a_command_that_says_nothing_is_not_repeated(tmp_path):
+    told = run_suite(tmp_path, shell="echo x >> turns", report="tap", selection={"repeat": 4})
+    assert (told.outcome, (tmp_path / "turns").read_text()) == ("errored", "x\n")
+
+
+def test_a_command_that_is_stopped_is_not_repeated(tmp_path):
+    line = "echo x >> turns; echo 1..1; echo ok 1 - a; [ $(wc -l < turns) != 2 ] || sleep 600"
+
+    def then(executor, report):
+        if isinstance(report, Progressed) and (tmp_path / "turns").read_text() == "x\n" * 2:
+            executor.stop(7, force=True)
+
+    told = run_suite(tmp_path, shell=line, report="tap", selection={"repeat": 9}, then=then)
+    assert (told.outcome, (tmp_path / "turns").read_text()) == ("cancelled", "x\n" * 2)
+    assert told.outcomes == {"a": "passed"}
+
+
+def test_each_turn_has_its_retries(tmp_path):
+    line = 'echo x >> turns; echo 1..1; [ $(($(wc -l < turns) % 2)) = 0 ] || printf "not "; echo ok 1 - a'
+    told = run_suite(tmp_path, shell=line, report="tap", retries=1, selection={"repeat": 2})
+    assert (told.outcome, told.results["a"].flaky, told.results["a"].attempts) == ("passed", True, 2)
+    assert (tmp_path / "turns").read_text() == "x\n" * 4
 
 
 # being stopped

@@ -24,7 +24,7 @@ _OF_RESUMED = frozenset({"junit", "format_", "store"})
 _WITH_PATHS = ("config", "use_layers", "layers", "categories", "mode", "max_parallel_layers")
 _OF_THE_QUEUE = ("background_timeout", "background_retries", "background_priority")
 _OF_WHAT_RUNS_HERE = ("junit", "verbose", "progress_mode", "no_progress_streaming", "format_")
-_OF_PYTEST = ("python", "no_fork", "no_coverage", "timeout", "only_changed", "since", "repeat", "until_fail")
+_OF_PYTEST = ("python", "no_fork", "no_coverage", "timeout", "only_changed", "since")
 _QUIET = ("rich", "silent", "json")
 """Ways to show a run that do not say everything."""
 

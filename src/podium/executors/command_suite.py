@@ -21,7 +21,7 @@ from podium.executors.command import CommandExecutor
 from podium.executors.judging import is_critical, judge, today, uncritical, with_quarantine
 from podium.executors.reports.reading import Reading, name_of
 from podium.executors.suite_reports import Evidence, Seen, files_now, read_files, read_printed
-from podium.executors.suite_tries import only_these, passed_before, tried_again, what_it_cannot
+from podium.executors.suite_tries import Turn, Turns, only_these, passed_before, tried_again, what_it_cannot
 from podium.executors.verdict import UNKNOWN_REST, numbers
 from podium.plan.quarantine import unmatched
 from podium.plan.suites import CommandSuite, SuiteOutput
@@ -110,11 +110,23 @@ class _Run:
         self._commands.stop(self.token, force=force)
 
     async def carry_out(self) -> Finished:
-        """Run the command, again if tests did not pass and may be retried, and return what it came to."""
+        """Run the command as often as it is to be repeated, and return what it came to."""
+        selection = self._suite.selection
+        turn = await self._turn()
+        turns = Turns(turn)
+        for _ in range(selection.repeat - 1):
+            no_more = self._stopping or turn.evidence.problem is not None or not _has_run(turn.finished)
+            if no_more or (selection.until_fail and turn.bad):
+                break
+            turn = await self._turn()
+            turns.add(turn)
+        told = turns.together()
+        return self._finished(told) if _has_run(told.finished) else told.finished
+
+    async def _turn(self) -> Turn:
+        """Run the command, again if tests did not pass and may be retried."""
         finished, evidence = await self._try()
-        if finished.failure is not None and finished.failure.type in _BEFORE_IT_RAN:
-            return finished
-        notes = [*evidence.reading.notes, *what_it_cannot(self._suite)]
+        notes = [*evidence.reading.notes]
         results = list(evidence.reading.results)
         for _ in range(self._suite.retries):
             if self._stopping or evidence.problem is not None or not any(map(self._is_bad, results)):
@@ -127,8 +139,9 @@ class _Run:
             if again.problem is not None:
                 notes.append(f"when it was tried again: {again.problem.message}")
                 break
+        bad = evidence.problem is not None or any(map(self._is_bad, results)) or evidence.reading.unnamed.bad > 0
         reading = msgspec.structs.replace(evidence.reading, results=tuple(results))
-        return self._finished(finished, msgspec.structs.replace(evidence, reading=reading), notes)
+        return Turn(finished, msgspec.structs.replace(evidence, reading=reading), bad, tuple(notes))
 
     async def _try(self) -> tuple[Finished, Evidence]:
         """Run the command once, and read what it has reported."""
@@ -180,7 +193,7 @@ class _Run:
     def _evidence(self, finished: Finished, before: Seen, duration: float) -> Evidence:
         """Read what the command has reported. Takes a while: not for the event loop's thread."""
         suite, failure = self._suite, finished.failure
-        if failure is not None and failure.type in _BEFORE_IT_RAN:
+        if not _has_run(finished):
             return Evidence()
         problem = self._exceeded or (failure if finished.outcome == "errored" else None)
         partial = self._stopping or problem is not None
@@ -198,8 +211,9 @@ class _Run:
             problem = Failure(evidence.problem.type, text, more, failure.exit_code)
         return Evidence(evidence.reading, problem or evidence.problem)
 
-    def _finished(self, finished: Finished, evidence: Evidence, notes: list[str]) -> Finished:
+    def _finished(self, turn: Turn) -> Finished:
         """Report all results and return what they come to together."""
+        finished, evidence, notes = turn.finished, turn.evidence, [*turn.notes, *what_it_cannot(self._suite)]
         suite, problem, unnamed = self._suite, evidence.problem, evidence.reading.unnamed
         results, left_out = only_these(evidence.reading.results, suite.selection.only)
         ids = [result.id for result in evidence.reading.results]
@@ -245,6 +259,10 @@ class _Run:
 
     def _is_bad(self, result: TestResult) -> bool:
         return with_quarantine(result, self._suite.quarantine, self._today).counts_as_bad
+
+
+def _has_run(finished: Finished) -> bool:
+    return finished.failure is None or finished.failure.type not in _BEFORE_IT_RAN
 
 
 def _shard(suite: CommandSuite) -> dict[str, str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from podium.executors.found import FoundTest
 from podium.executors.judging import uncritical, with_quarantine
+from podium.executors.repetitions import Repetitions
 from podium.plan.suites import Suite
 from podium.test_results import BAD, TEST_OUTCOMES, TestCounts, TestOutcome, TestResult
 
@@ -68,7 +69,7 @@ class Tally:
         self._today = today
         self._repeated = suite.selection.repeat > 1
         self._held: dict[Any, Try] = {}
-        self._turns: dict[Any, list[TestResult]] = {}
+        self._repetitions: dict[Any, Repetitions] = {}
 
     def take(self, tries: Iterable[Try]) -> list[TestResult]:
         """Take tries; return the results that are certain now."""
@@ -81,7 +82,7 @@ class Tally:
             self._held.pop(key, None)
             result = self._result(one)
             if self._repeated:
-                self._turns.setdefault(key, []).append(result)
+                self._repeat(key, result)
             else:
                 results.append(result)
         self.done += len(results)
@@ -93,17 +94,23 @@ class Tally:
         for key, one in self._held.items():
             result = self._result(one)
             if self._repeated:
-                self._turns.setdefault(key, []).append(result)
+                self._repeat(key, result)
             else:
                 results.append(result)
-        results += [_of_turns(turns) for turns in self._turns.values()]
-        self._held, self._turns = {}, {}
+        results += [repeated.result() for repeated in self._repetitions.values()]
+        self._held, self._repetitions = {}, {}
         self.done += len(results)
         return self._counted(results)
 
     def add(self, results: Iterable[TestResult]) -> list[TestResult]:
         """Take results that come from elsewhere, such as errors of collection."""
         return self._counted(list(results))
+
+    def _repeat(self, key: Any, result: TestResult) -> None:
+        if key in self._repetitions:
+            self._repetitions[key].add(result)
+        else:
+            self._repetitions[key] = Repetitions(result)
 
     def _result(self, one: Try) -> TestResult:
         test = self.found[one.test] if isinstance(one.test, int) else FoundTest(*one.test)
@@ -131,19 +138,3 @@ class Tally:
             self.uncritical = uncritical(self.uncritical, results)
         self.bad += [result for result in results if result.outcome in BAD]
         return results
-
-
-def _of_turns(turns: list[TestResult]) -> TestResult:
-    """Return the result of a test that was repeated: bad if it was bad once."""
-    bad = [result for result in turns if result.outcome in BAD]
-    shown = bad[0] if bad else turns[-1]
-    message = shown.message
-    if bad:
-        message = f"failed in {len(bad)} of {len(turns)} repetitions" + (f": {message}" if message else "")
-    return msgspec.structs.replace(
-        shown,
-        message=message,
-        duration=sum(result.duration for result in turns) / len(turns),
-        attempts=max(result.attempts for result in turns),
-        flaky=not bad and any(result.flaky for result in turns),
-    )

@@ -1,4 +1,4 @@
-"""What several tries of a command say about its tests, and what it cannot be asked."""
+"""What several tries and repetitions of a command say about its tests, and what it cannot be asked."""
 
 from __future__ import annotations
 
@@ -6,8 +6,64 @@ from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
+from podium.executors.repetitions import Repetitions
+from podium.executors.suite_reports import Evidence
 from podium.plan.suites import CommandSuite
+from podium.protocols import Finished
 from podium.test_results import BAD, TestResult
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What a command came to, with all its tries; it has more turns if its tests are repeated.
+
+    Attributes:
+        finished: How the command ended.
+        evidence: What it has reported.
+        bad: Whether tests did not pass, or it is not known that they did.
+        notes: What a person should know about it.
+    """
+
+    finished: Finished
+    evidence: Evidence
+    bad: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Turns:
+    """What all turns of a command come to together.
+
+    Args:
+        first: Its first turn.
+    """
+
+    def __init__(self, first: Turn) -> None:
+        self._shown = first
+        self._tests = {result.id: Repetitions(result) for result in first.evidence.reading.results}
+        self._notes = list(first.notes)
+        self._count = 1
+
+    def add(self, turn: Turn) -> None:
+        """Take one more."""
+        self._count += 1
+        if not self._shown.bad:  # of turns that are bad, the first is shown
+            self._shown = turn
+        self._notes += turn.notes
+        for result in turn.evidence.reading.results:
+            if result.id in self._tests:
+                self._tests[result.id].add(result)
+            else:
+                self._tests[result.id] = Repetitions(result)
+
+    def together(self) -> Turn:
+        """Return one turn that says what all of them say: a test that was bad once is bad."""
+        turn = self._shown
+        if self._count == 1:
+            return turn
+        results = tuple(repeated.result() for repeated in self._tests.values())
+        reading = msgspec.structs.replace(turn.evidence.reading, results=results)
+        evidence = msgspec.structs.replace(turn.evidence, reading=reading)
+        notes = (*self._notes, f"it was run {self._count} times")
+        return msgspec.structs.replace(turn, evidence=evidence, notes=notes)
 
 
 def tried_again(first: Iterable[TestResult], again: Iterable[TestResult]) -> list[TestResult]:
@@ -48,7 +104,6 @@ def what_it_cannot(suite: CommandSuite) -> Iterator[str]:
     for asked, what in (
         (selection.changed, "which tests what changed may affect is not known: all were run"),
         (selection.budget is not None, "what a command runs cannot be chosen by time: all tests were run"),
-        (selection.repeat > 1 or selection.until_fail, "its tests were not repeated"),
         (suite.timeout is not None, "no test of it has a time limit of its own"),
         (suite.max_failures > 0, "it does not end after a number of failures"),
     ):

@@ -1,8 +1,14 @@
 """What several tries of a command say about its tests."""
 
-from podium.executors.suite_tries import only_these, passed_before, tried_again, what_it_cannot
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podium.executors.reports.reading import Reading
+from podium.executors.suite_reports import Evidence
+from podium.executors.suite_tries import Turn, Turns, only_these, passed_before, tried_again, what_it_cannot
 from podium.plan.suites import CommandSuite, Selection
-from podium.test_results import TestResult
+from podium.protocols import Finished
+from podium.test_results import TestCounts, TestResult
 
 
 def again(first, then):
@@ -52,4 +58,44 @@ def test_only_what_was_asked_for_counts():
 
 def test_what_was_not_asked_for_is_not_excused():
     assert list(what_it_cannot(CommandSuite(argv=("x",)))) == []
-    assert len(list(what_it_cannot(CommandSuite(argv=("x",), selection=Selection(until_fail=True))))) == 1
+    assert len(list(what_it_cannot(CommandSuite(argv=("x",), selection=Selection(changed=True))))) == 1
+    assert list(what_it_cannot(CommandSuite(argv=("x",), selection=Selection(repeat=3, until_fail=True)))) == []
+
+
+def turn_of(outcome, exit_code=0, *, unnamed=0, note="same"):
+    """Return a turn in which test `a` came to something, and tests without names failed."""
+    reading = Reading((TestResult("a", outcome),), unnamed=TestCounts(failed=unnamed))
+    finished = Finished("passed" if exit_code == 0 else "failed", {"exit_code": exit_code})
+    return Turn(finished, Evidence(reading), outcome != "passed" or unnamed > 0, (note,))
+
+
+def test_one_turn_is_what_it_is():
+    turn = turn_of("failed", 1)
+    assert Turns(turn).together() is turn
+
+
+@given(turns=st.lists(st.sampled_from([("passed", 0), ("failed", 3), ("errored", 4)]), min_size=2, max_size=6))
+def test_of_several_turns_the_first_bad_one_is_shown_and_its_test_is_bad(turns):
+    together = Turns(turn_of(*turns[0]))
+    for turn in turns[1:]:
+        together.add(turn_of(*turn))
+    told = together.together()
+    (result,) = told.evidence.reading.results
+    shown = next((turn for turn in turns if turn[0] != "passed"), turns[-1])
+    assert (result.outcome, told.finished.output, told.bad) == (shown[0], {"exit_code": shown[1]}, shown[1] > 0)
+    bad = sum(outcome != "passed" for outcome, _ in turns)
+    assert result.message == (f"failed in {bad} of {len(turns)} repetitions" if bad else "")
+    assert told.notes[-1] == f"it was run {len(turns)} times"
+
+
+def test_numbers_without_names_are_those_of_the_turn_that_is_shown():
+    turns = Turns(turn_of("passed"))
+    turns.add(turn_of("passed", unnamed=2))
+    turns.add(turn_of("passed"))
+    assert turns.together().evidence.reading.unnamed.failed == 2
+
+
+def test_tests_of_some_turns_only_are_kept():
+    turns = Turns(turn_of("passed"))
+    turns.add(Turn(Finished("passed"), Evidence(Reading((TestResult("b", "failed"),))), bad=True))
+    assert [(r.id, r.outcome) for r in turns.together().evidence.reading.results] == [("a", "passed"), ("b", "failed")]
