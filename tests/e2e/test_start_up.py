@@ -31,6 +31,21 @@ def test_help_imports_nothing_heavy(podium):
     assert ended.stderr.strip() == "[]"
 
 
+def test_native_layers_do_not_wait_for_the_models_of_documented_ones(podium):
+    (podium.folder / "layers.yaml").write_text("kind: layers\nlayers: {a: {categories: [{name: b, shell: 'true'}]}}\n")
+    code = (
+        "import sys\n"
+        "from podium.cli.root import run\n"
+        "assert run(['test', '--dry-run']) == 0\n"
+        "print([name for name in sys.modules if name.startswith('podium.model.dialects')], file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(
+        command, check=True, env=podium.environment, cwd=podium.folder, capture_output=True, text=True, timeout=20
+    )
+    assert ended.stderr.splitlines()[-1] == "[]"
+
+
 def test_help_takes_less_than_150_ms_of_processor_time(podium):
     environment = {name: value for name, value in podium.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
