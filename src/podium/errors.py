@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+_SHOWN_COLUMNS = 120
+"""How much of a source line is shown."""
+_COLUMNS_BEFORE = 40
+"""How much of it in front of the place, where the line is longer."""
+_CUT = "..."
+
 
 class ExitCode(IntEnum):
     """What the process tells its caller."""
@@ -78,14 +84,33 @@ def _excerpt(span: Span) -> list[str]:
     lines = [f"{' ' * (gutter - 1)}--> {span.path}:{span.line}:{span.column}"]
     if span.text:
         blank = " " * gutter + "|"
-        text = span.text.replace("\t", " ")
-        caret = "^" * max(1, min(span.length, len(text) - span.column + 1))
+        text, before = _around(span.text.replace("\t", " "), span.column - 1)
+        caret = "^" * max(1, min(span.length, len(text) - before))
         lines += [
             blank,
             f"{span.line:>{gutter}}| {text}",
-            f"{blank} {' ' * (span.column - 1)}{caret}",
+            f"{blank} {' ' * before}{caret}",
         ]
     return lines
+
+
+def _around(text: str, before: int) -> tuple[str, int]:
+    """Return what is shown of a line, and how many characters of that stand in front of the place.
+
+    Args:
+        text: The line.
+        before: How many characters of the line stand in front of the place.
+    """
+    if len(text) <= _SHOWN_COLUMNS:
+        return text, before
+    start = max(0, min(before - _COLUMNS_BEFORE, len(text) - _SHOWN_COLUMNS))
+    end = start + _SHOWN_COLUMNS
+    shown = text[start:end]
+    if start:
+        shown = _CUT + shown[len(_CUT) :]
+    if end < len(text):
+        shown = shown[: -len(_CUT)] + _CUT
+    return shown, before - start
 
 
 class PodiumError(Exception):

@@ -17,7 +17,7 @@ import psutil
 
 from podium.engine import Dispatcher, LoopClock
 from podium.engine import RunSummary as EngineSummary
-from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, UsageError
+from podium.errors import EnvironmentProblemError, ExitCode, NothingSelectedError, PodiumError, StoreError, UsageError
 from podium.events import RunFinished, RunOutcome
 from podium.executors.pytest_ahead import Ahead
 from podium.executors.registry import executors_for, kinds_of, starts_processes
@@ -154,7 +154,8 @@ class Session:
     ) -> RunSummary:
         """Continue a run whose process died or that was cancelled; nothing that passed runs again.
 
-        Sinks see the whole record of the run: first what is there, then what is added.
+        Sinks see the whole record of the run: first what is there, then what is added. Of a run that somebody else
+        continues at the same moment they see nothing.
 
         Args:
             run: Which run; by default the newest that can be resumed.
@@ -169,9 +170,37 @@ class Session:
             NothingSelectedError: No run is named, and none can be resumed.
             UsageError: No such run (U411), it is still running (U412), or it is finished (U413).
         """
-        row = self._newest_resumable(take_over=take_over) if run is None else self.store.run(run)
-        records = list(self.store.read(row.id))  # from here on, whatever somebody else does to the run leads to E511
+        found = self._newest_resumable(take_over=take_over) if run is None else self.store.run(run)
+        records = list(self.store.read(found.id))  # whatever somebody else does to the run after this leads to E511
+        row = self.store.run(found.id)  # not older than the records: it says whether somebody else has gone on by then
         is_over = not reopen and isinstance(records[-1].event, RunFinished)
+        self._check_resumable(row, is_over=is_over, take_over=take_over)
+        shown = _Continued(sinks, records)
+        try:
+            return self._conduct(
+                row.id,
+                self.plan_of(row.id),
+                [shown],
+                lambda dispatcher: dispatcher.resume(records, self.store.messages(row.id)),
+                interrupts=interrupts,
+                functions=functions,
+            )
+        except StoreError as error:
+            if error.diagnostics[0].code == "E511" and not shown.has_begun:  # somebody else was faster
+                self._check_resumable(self.store.run(row.id), is_over=False, take_over=take_over)
+            raise
+
+    def _check_resumable(self, row: RunRow, *, is_over: bool, take_over: bool) -> None:
+        """Refuse to continue a run that is finished, or that another process conducts.
+
+        Args:
+            row: The run.
+            is_over: Whether it is finished, whatever its row says.
+            take_over: Continue even if it seems to be running in another process.
+
+        Raises:
+            UsageError: It is still running (U412), or finished (U413).
+        """
         if is_over or not self._is_resumable(row):
             all_passed = len(self._passed(row.id)) == row.steps
             verb, what = ("show", "shows it") if all_passed else ("rerun", "runs what did not pass as a new run")
@@ -184,15 +213,6 @@ class Session:
                 code="U412",
                 hint="stop that process first; if its machine is gone, use --take-over",
             )
-        shown = _show(sinks, row.id, records)
-        return self._conduct(
-            row.id,
-            self.plan_of(row.id),
-            shown,
-            lambda dispatcher: dispatcher.resume(records, self.store.messages(row.id)),
-            interrupts=interrupts,
-            functions=functions,
-        )
 
     def rerun(self, run: str, *, only: Collection[str] = (), sinks: Sequence[Sink] = ()) -> RunSummary:
         """Run what did not pass in an earlier run as a new run, which knows its parent.
@@ -462,6 +482,41 @@ def _show(sinks: Sequence[Sink], run: str, records: Sequence[Record]) -> list[Si
         except Exception:  # noqa: BLE001 (whatever a sink raises, the run goes on)
             _log.warning("%s raised and is left out from here on", type(sink).__name__, exc_info=True)
     return shown
+
+
+class _Continued:
+    """Shows a run that goes on: what is there already only when this process has begun to add to it.
+
+    Args:
+        sinks: Who is shown it. One that raises is left out; none is closed unless it was shown something.
+        records: What is there already; not empty.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], records: Sequence[Record]) -> None:
+        self._sinks = sinks
+        self._shown = sinks
+        self._earlier = records
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether this process has added to the run."""
+        return not self._earlier
+
+    def emit(self, run: str, records: Sequence[Record]) -> None:
+        """Show what is added, and before that once what was there."""
+        if self._earlier:
+            self._sinks = self._shown = _show(self._sinks, run, self._earlier)
+            self._earlier = ()
+        self._shown = _show(self._shown, run, records)
+
+    def close(self) -> None:
+        """Close the sinks, if the run has gone on.
+
+        Raises:
+            PodiumError: What the first that failed has to tell a person.
+        """
+        if self.has_begun:
+            _close(self._sinks)
 
 
 def _provide_descriptors(plan: Plan) -> None:

@@ -27,7 +27,7 @@ class TestResult(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         details: More lines: traceback, assertion diff, captured output.
         attempts: How often it was tried in this attempt of its step.
         flaky: It failed, and passed when it was tried again.
-        quarantined: It did not pass, and is known not to: it is shown and does not count.
+        quarantined: It did not pass, or not at once, and is known not to: it is shown and does not count.
         file: Where it is written, relative to the working directory of the suite.
         line: Line in that file, from 1; 0: not known.
         markers: Names of its markers or tags.
@@ -62,7 +62,7 @@ class TestCounts(msgspec.Struct, omit_defaults=True):
 
     Attributes:
         passed: And so on for every outcome.
-        flaky: Of those that passed, how many failed first.
+        flaky: Of those that passed, how many failed first and are not in quarantine.
         quarantined: Of those that did not pass, how many are in quarantine.
         left_out: Tests that were found and not run: not selected, or no time was left.
         not_run: Of those, how many were to be run and did not end before their suite did.
@@ -86,15 +86,19 @@ class TestCounts(msgspec.Struct, omit_defaults=True):
         """Count results, too."""
         for result in results:
             setattr(self, result.outcome, getattr(self, result.outcome) + 1)
-            self.flaky += result.flaky
-            self.quarantined += result.quarantined
+            self._mark(result, 1)
 
     def take_back(self, results: Iterable[TestResult]) -> None:
         """Uncount results that others take the place of."""
         for result in results:
             setattr(self, result.outcome, getattr(self, result.outcome) - 1)
-            self.flaky -= result.flaky
-            self.quarantined -= result.quarantined
+            self._mark(result, -1)
+
+    def _mark(self, result: TestResult, times: int) -> None:
+        if result.outcome in BAD:
+            self.quarantined += times * result.quarantined
+        elif not result.quarantined:
+            self.flaky += times * result.flaky
 
     def __add__(self, other: TestCounts) -> TestCounts:
         """Return both together."""
@@ -110,9 +114,3 @@ class TestCounts(msgspec.Struct, omit_defaults=True):
     def bad(self) -> int:
         """How many speak against the suite."""
         return self.failed + self.errored + self.timed_out - self.quarantined
-
-    @property
-    def pass_rate(self) -> float:
-        """Share of those that passed among those that could have, 0..1; 0 if there are none."""
-        good = self.passed + self.xfailed + self.xpassed
-        return good / (good + self.bad) if good + self.bad else 0.0

@@ -1,5 +1,7 @@
 """What a full run of `podium test` leaves for later ones, and what it says of the quarantine."""
 
+import os
+
 import pytest
 
 pytestmark = pytest.mark.once
@@ -45,6 +47,39 @@ def test_a_run_in_which_a_layer_was_held_up_is_not_full(project):
     project("test", "--only-changed", code=1)
     write(project, "unit/test_unit.py", PASSING)
     assert total(project("test", "--only-changed", "--format", "json")) == 2
+
+
+SKIPPING = {
+    "a test": "import os, pytest, code_of\n\n@pytest.mark.skipif('BASE' not in os.environ, reason='no base')\n",
+    "a file": "import os, pytest, code_of\nif 'BASE' not in os.environ: pytest.skip('no', allow_module_level=True)\n",
+}
+
+
+@pytest.mark.parametrize("what", SKIPPING)
+def test_what_the_last_full_run_skipped_is_run_though_nothing_changed_since(project, what):
+    write(project, "conftest.py", "")
+    write(project, "code_of.py", "x = 1\n")
+    write(project, "unit/test_base.py", f"{SKIPPING[what]}def test_base():\n    assert code_of.x == 1\n")
+    assert project("test", "--format", "json", BASE="1").json["tests"] == {"total": 3, "passed": 3}
+    assert "none of the tests was selected" in project("test", "--only-changed", code=4, BASE="1").errors
+    write(project, "code_of.py", "x = 2\n")
+    assert "failed" not in project("test", "--format", "json").json["tests"]
+    ended = project("test", "--only-changed", "--format", "json", code=1, BASE="1")
+    assert ended.json["tests"] == {"total": 1, "failed": 1}
+
+
+def test_a_file_whose_name_is_not_utf8_disturbs_no_run(project):
+    file = project.folder / os.fsdecode(b"caf\xe9.txt")
+    for text in ("1", "2"):
+        try:
+            file.write_text(text)
+        except OSError:
+            pytest.skip("the file system refuses the name")
+        for paths in ((), (".",)):
+            assert total(project("test", *paths, "--format", "json")) == 2
+    assert "none of the tests was selected" in project("test", "--only-changed", code=4).errors
+    file.unlink()
+    assert "caf\\xe9.txt is neither" in project("test", "--only-changed").output
 
 
 def test_what_a_run_saw_and_cannot_keep_is_a_warning_of_one_line_and_no_failure(project):

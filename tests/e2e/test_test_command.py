@@ -150,6 +150,48 @@ def test_a_category_without_tests_is_no_pass(project):
     assert "no tests were found" in ended.errors
 
 
+def test_tests_that_were_found_and_not_run_are_no_pass_and_not_said_to_be_missing(podium):
+    write(podium, "pytest.ini", "[pytest]\naddopts = --pdb\n")
+    write(podium, "tests/test_one.py", FAILING)  # the debugger finds no terminal and ends the run
+    ended = podium("test", code=4)
+    assert "tests were found and none was run, so nothing can have passed" in ended.errors
+    assert "errored: 2 steps errored in" in ended.output
+
+
+def test_where_pytest_may_find_tests_it_is_asked_and_finding_none_is_no_pass(podium):
+    write(podium, "pyproject.toml", "[tool.pytest.ini_options]\n")
+    assert "no tests were found" in podium("test", code=4).errors
+    write(podium, "test_doc.txt", ">>> 1 + 1\n2\n")
+    assert podium("test", "--format", "json").json["tests"] == {"total": 1, "passed": 1}
+
+
+def test_tests_that_the_options_of_pytest_leave_out_by_markers_are_not_run(podium):
+    marked = "import pytest\n" + "".join(f"@pytest.mark.{mark}\ndef test_{mark}(): pass\n" for mark in ("slow", "net"))
+    write(podium, "pytest.ini", "[pytest]\naddopts = -m 'not net'\nmarkers =\n    slow\n    net\n")
+    write(podium, "tests/test_one.py", marked)
+    assert podium("test", "--format", "json").json["tests"] == {"total": 1, "passed": 1}
+
+
+def test_a_layer_that_was_found_and_left_out_is_named_with_the_commands_that_run_it(podium):
+    write(podium, "tests/unit/test_one.py", PASSING)
+    write(podium, "tests/e2e/test_all.py", PASSING)
+    ended = podium("test")
+    queue, here = "podium test --background-e2e", "podium test --layers e2e_background"
+    assert ended.errors == f"not run: e2e_background (in the background); {queue} queues it, {here} runs it here\n"
+    assert "not run" in podium("test", "--progress-mode", "silent").errors
+    assert outcomes(podium(*here.split()[1:], "--format", "json"))["e2e_background/e2e"] == "passed"
+    for options in (["--format", "json"], ["--progress-mode", "json"], ["--layers", "fast_feedback"], ["-k", "one"]):
+        assert "not run" not in podium("test", *options).errors
+    assert "queued" in podium(*queue.split()[1:]).errors
+    deadline = time.monotonic() + 40
+    while not (found := podium("status", "--format", "json").json["results"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert [result["outcome"] for result in found] == ["passed"]
+    podium("init")
+    assert "not run" not in podium("test").errors
+
+
 def test_without_a_file_the_tests_that_are_found_are_run(podium):
     write(podium, "tests/unit/test_unit.py", PASSING)
     write(podium, "tests/integration/test_more.py", PASSING)
@@ -206,6 +248,17 @@ def test_lists_and_plans(project):
     assert "fast/unit" in project("test", "--show-category-stats").output
 
 
+@pytest.mark.parametrize("options", [(), ("--use-layers",), ("--layers", "fast"), ("--layers", "slow")])
+def test_a_plan_shows_the_layers_that_a_test_with_the_same_options_would_run(project, options):
+    text = LAYERS.format(fail_fast="category").replace("needs: [fast]", "background: true")
+    write(project, "layers.yaml", text)
+    planned = project("plan", *options, "--format", "json").json
+    tried = project("test", "--dry-run", *options, "--format", "json").json
+    assert planned["plan"]["steps"] == tried["plan"]["steps"]
+    assert planned["phases"] == tried["phases"]
+    assert planned["phases"] == [["slow" if "slow" in options else "fast"]]
+
+
 def test_a_flaky_test_passes_and_is_named(project):
     write(project, "unit/test_flaky.py", FLAKY)
     ended = project("test", "--category", "unit", "--retries", "1")
@@ -260,7 +313,9 @@ def test_only_what_changed_is_run_and_a_full_run_says_what_that_would_have_misse
     write(podium, "tests/test_other.py", "import other, os\n\ndef test_y():\n    assert not os.environ.get('BAD')\n")
     assert podium("test", "--only-changed", "--format", "json").json["tests"]["total"] == 2  # nothing to compare with
     podium("test")
-    assert "none of the tests was selected" in podium("test", "--only-changed", code=4).errors
+    ended = podium("test", "--only-changed", code=4)
+    assert ended.errors == "none of the tests was selected, since nothing that changed concerns them\n"
+    assert "skipped: 2 steps skipped in" in ended.output
     write(podium, "code_of.py", "x = 2\n")
     ended = podium("test", "--only-changed", "--format", "json", code=1)
     assert ended.json["tests"] == {"total": 1, "failed": 1}

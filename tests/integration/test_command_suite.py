@@ -49,6 +49,12 @@ def test_a_test_that_failed_fails_the_suite_whatever_the_exit_code(tmp_path):
         assert told.counts == {"passed": 1, "failed": 1}
 
 
+def test_a_pipe_is_no_report(tmp_path):
+    told = run_suite(tmp_path, shell="mkfifo r.xml", report_path="*.xml")
+    assert (told.outcome, told.failure) == ("errored", Failure("NoReport", "the command wrote no report '*.xml'"))
+    assert run_suite(tmp_path, shell=writes(PASS, path="s.xml"), report_path="*.xml").counts == {"passed": 2}
+
+
 def test_a_report_in_which_all_passed_is_not_believed_if_the_command_failed(tmp_path):
     told = run_suite(tmp_path, shell=writes(PASS, "echo oh >&2; exit 3"), report_path="r.xml")
     assert told.outcome == "errored"
@@ -320,6 +326,70 @@ def test_each_turn_has_its_retries(tmp_path):
     told = run_suite(tmp_path, shell=line, report="tap", retries=1, selection={"repeat": 2})
     assert (told.outcome, told.results["a"].flaky, told.results["a"].attempts) == ("passed", True, 2)
     assert (tmp_path / "turns").read_text() == "x\n" * 4
+
+
+def test_what_an_earlier_attempt_of_a_repeated_command_passed_excuses_nothing(tmp_path):
+    told = run_suite(tmp_path, shell=THIRD_FAILS, report="tap", selection={"repeat": 4}, passed_tests=frozenset({"a"}))
+    assert told.outcome == "failed"
+
+
+def test_a_turn_that_crashes_is_told_whatever_failed_before_it(tmp_path):
+    line = "echo x >> turns; echo 1..1; [ $(wc -l < turns) = 2 ] && kill -9 $$; echo not ok 1 - a"
+    told = run_suite(
+        tmp_path, shell=line, report="tap", selection={"repeat": 4}, criteria={"max_failures": 1, "min_pass_rate": 0.0}
+    )
+    assert (told.outcome, told.failure.type) == ("errored", "Signal")
+
+
+def test_until_fail_ends_at_a_failure_that_a_retry_covers(tmp_path):
+    line = 'echo x >> tries; echo 1..1; [ $(wc -l < tries) != 2 ] || printf "not "; echo ok 1 - a'
+    told = run_suite(tmp_path, shell=line, report="tap", retries=1, selection={"repeat": 9, "until_fail": True})
+    assert (told.outcome, (tmp_path / "tries").read_text()) == ("passed", "x\n" * 3)
+    assert told.results["a"].message == "passed only when it was tried again in 1 of 2 repetitions"
+
+
+# what goes wrong when it is tried again
+
+FIRST_FAILS = 'echo x >> tries; echo 1..2; echo ok 1 - a; [ $(wc -l < tries) != 1 ] || printf "not "; echo ok 2 - b; '
+ENDS_BADLY = {
+    "Signal": "[ $(wc -l < tries) = 1 ] || kill -9 $$",
+    "ExitCode": "[ $(wc -l < tries) = 1 ] || exit 7",
+}
+
+
+@pytest.mark.parametrize("how", ENDS_BADLY)
+def test_a_retry_that_ends_badly_excuses_no_failure(tmp_path, how):
+    told = run_suite(tmp_path, shell=FIRST_FAILS + ENDS_BADLY[how], report="tap", retries=1)
+    assert (told.outcome, told.failure.type, told.outcomes["b"]) == ("failed", "TestsFailed", "failed")
+    assert any(note.startswith("when it was tried again: ") for note in told.notes)
+    (tmp_path / "tries").unlink()
+    lenient = run_suite(
+        tmp_path,
+        shell=FIRST_FAILS + ENDS_BADLY[how],
+        report="tap",
+        retries=1,
+        criteria={"max_failures": 1, "min_pass_rate": 0.0},
+    )
+    assert (lenient.outcome, lenient.failure.type) == ("errored", how)
+
+
+def test_a_retry_that_cannot_start_leaves_the_results_of_the_first_try(tmp_path):
+    script = tmp_path / "suite.sh"
+    script.write_text('#!/bin/sh\necho "1..1"; echo "not ok 1 - a"; rm suite.sh\n')
+    script.chmod(0o755)
+    told = run_suite(tmp_path, argv=["./suite.sh"], report="tap", retries=1)
+    assert (told.outcome, told.outcomes) == ("failed", {"a": "failed"})
+
+
+def test_a_flaky_test_in_quarantine_does_not_count(tmp_path):
+    suite = {"shell": writes(FAIL, "exit 1"), "report_path": "r.xml", "flaky": "failed"}
+    passed_before = frozenset({"s::b"})
+    told = run_suite(
+        tmp_path, **suite, passed_tests=passed_before, quarantine=[{"test": "s::b", "until": "9999-12-31"}]
+    )
+    assert (told.outcome, told.counts) == ("passed", {"passed": 2})
+    assert (told.results["s::b"].flaky, told.results["s::b"].quarantined) == (True, True)
+    assert run_suite(tmp_path, **suite, passed_tests=passed_before).outcome == "failed"
 
 
 # being stopped

@@ -41,6 +41,60 @@ def test_markers_put_every_test_in_one_category(tmp_path):
     assert sorted(ran) == [f"tests/test_a.py::test_{number}" for number in range(4)]
 
 
+CHOSEN = "import pytest\n@pytest.mark.{}\ndef test_marked(): pass\n@pytest.mark.{}\ndef test_other(): pass\n"
+COLLECTOR = """\
+import pytest
+
+
+def pytest_collect_file(parent, file_path):
+    return Cases.from_parent(parent, path=file_path) if file_path.suffix == ".case" else None
+
+
+class Cases(pytest.File):
+    def collect(self):
+        return [Case.from_parent(self, name=line) for line in self.path.read_text().split()]
+
+
+class Case(pytest.Item):
+    def runtest(self): pass
+"""
+CHOOSING = '[pytest]\naddopts = -m "not network"\nmarkers =\n    slow\n    network\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (
+            {"pytest.ini": CHOOSING, "tests/test_a.py": CHOSEN.format("slow", "network")},
+            ["tests/test_a.py::test_marked"],
+        ),
+        (
+            {
+                "pytest.ini": CHOOSING,
+                "tests/unit/test_a.py": CHOSEN.format("slow", "network"),
+                "tests/e2e/test_b.py": CHOSEN.format("network", "slow"),
+            },
+            ["tests/e2e/test_b.py::test_other", "tests/unit/test_a.py::test_marked"],
+        ),
+        ({"docs/test_doc.txt": ">>> 1 + 1\n2\n"}, ["docs/test_doc.txt::test_doc.txt"]),
+        ({"conftest.py": COLLECTOR, "cases/some.case": "one two"}, ["cases/some.case::one", "cases/some.case::two"]),
+    ],
+    ids=["markers", "folders and markers", "doctests", "collector"],
+)
+def test_the_tests_of_all_categories_are_those_that_pytest_finds_alone(tmp_path, files, names):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def collected(*arguments):
+        argv = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", *arguments]
+        return [line for line in run(argv, tmp_path).stdout.splitlines() if "::" in line]
+
+    found = [category.suite for category in derive(tmp_path)]
+    ran = [test for one in found for test in collected(*(["-m", one.markers] if one.markers else []), *one.paths)]
+    assert sorted(ran) == sorted(collected()) == names
+
+
 def test_ctest_writes_its_results_where_the_category_says(tmp_path):
     needed("cmake")
     needed("ctest")

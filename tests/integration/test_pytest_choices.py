@@ -199,3 +199,77 @@ def test_durations_are_measured(tmp_path):
         """
     duration = run(tmp_path, {"test_it.py": text}).one("test_it").duration
     assert duration >= 0.3
+
+
+@pytest.mark.parametrize("options", [{}, {"fork": False}, {"fork": False, "timeout": 60}])
+def test_until_fail_ends_at_a_failure_that_a_retry_covers(tmp_path, options):
+    text = counted("def test_it(): assert count('runs') != 2")
+    selection = {"repeat": 100, "until_fail": True}
+    ran = run(tmp_path, {"test_it.py": text}, retries=1, selection=selection, args=("-p", "no:xdist"), **options)
+    assert (ran.kind, len((tmp_path / "runs").read_text())) == (("passed", None), 3)
+    assert ran.one("test_it").message == "passed only when it was tried again in 1 of 2 repetitions"
+
+
+COLLECTING = """
+    import pytest
+
+    class Case(pytest.Item):
+        def runtest(self): assert self.text == "good"
+
+    class File(pytest.File):
+        def collect(self):
+            for line in self.path.read_text().split():
+                case = Case.from_parent(self, name="case")
+                case.text = line
+                yield case
+
+    def pytest_collect_file(file_path, parent):
+        if file_path.suffix == ".case": return File.from_parent(parent, path=file_path)
+    """
+
+
+def test_tests_with_the_same_id_each_have_a_result(tmp_path):
+    ran = run(tmp_path, {"conftest.py": COLLECTING, "a.case": "bad good bad good"})
+    assert ran.counts == {"passed": 2, "failed": 2}
+    found = {result.id: result.outcome for result in ran.all}
+    assert found == {
+        "a.case::case": "failed",
+        "a.case::case#2": "passed",
+        "a.case::case#3": "failed",
+        "a.case::case#4": "passed",
+    }
+
+
+def test_of_tests_that_are_repeated_none_is_left_out_because_it_passed_before(tmp_path):
+    text = counted("def test_it(): assert count('runs') < 3")
+    ran = run(tmp_path, {"test_it.py": text}, selection={"repeat": 4}, passed=frozenset({"test_it.py::test_it"}))
+    assert ran.one("test_it").message.startswith("failed in 2 of 4 repetitions")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_relies_on_tests_that_passed_in_an_earlier_attempt_runs_after_them_again(tmp_path, workers):
+    text = """
+        SEEN = []
+        def test_1(): SEEN.append(1)
+        def test_2(): SEEN.append(2)
+        def test_3(): assert SEEN == [1, 2]
+        def test_4(): assert SEEN == [4]
+        """
+    passed = frozenset({"test_it.py::test_1", "test_it.py::test_2"})
+    ran = run(tmp_path, {"test_it.py": text}, passed=passed, workers=workers)
+    assert ran.outcomes == {"test_3": "passed", "test_4": "failed"}
+    assert ran.counts == {"passed": 3, "failed": 1}
+    assert "2 tests failed apart from those before in their module, and ran again after these" in ran.notes
+
+
+def test_what_relies_on_tests_that_take_long_is_told(tmp_path):
+    text = """
+        import time
+        SEEN = []
+        def test_1(): SEEN.append(1)
+        def test_2(): time.sleep(2.5)
+        def test_3(): assert SEEN == [1]
+        """
+    ran = run(tmp_path, {"test_it.py": text}, passed=frozenset({"test_it.py::test_1"}))
+    assert ran.outcomes == {"test_2": "passed", "test_3": "failed"}
+    assert "1 test failed apart from those before in their module, which take long to run again" in ran.notes

@@ -10,6 +10,8 @@ import pytest
 from tests.integration.pytest_bench import run, with_bench, write
 from tests.processes import gone
 
+from podium.executors.pytest_ahead import start_host
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are forked")
 
 
@@ -90,6 +92,50 @@ def test_the_time_limit_is_for_one_test(tmp_path):
         def test_it(n): time.sleep(0.3)
         """
     assert run(tmp_path, {"test_it.py": text}, timeout=1.5).counts == {"passed": 8}
+
+
+def test_what_goes_wrong_when_tests_are_chosen_is_not_put_down_to_pytest(tmp_path):
+    class Broken:
+        def tests(self, origin):
+            raise ValueError("the history is broken")
+
+    ran = run(tmp_path, {"test_it.py": "def test_it(): pass\n"}, {"history": Broken()})
+    assert ran.kind == ("errored", "ValueError")
+    assert ran.finished.failure.message == "could not look after the suite: the history is broken"
+
+
+@pytest.mark.parametrize("words", [b"{\n", b'{"found": 1}\n', b"\xff\n"])
+def test_what_nobody_understands_on_the_line_of_the_host_is_told(tmp_path, words):
+    conftest = f"""
+        import os, stat
+        for number in range(3, 64):
+            try:
+                if stat.S_ISSOCK(os.fstat(number).st_mode):
+                    os.write(number, {words!r})
+            except OSError:
+                pass
+        """
+    ran = run(tmp_path, {"conftest.py": conftest, "test_it.py": "def test_it(): pass\n"})
+    assert ran.kind == ("errored", "Talk")
+    assert ran.finished.failure.message.startswith("the host of pytest said something unexpected: ")
+
+
+@pytest.mark.parametrize("what", ["podium.runtime.resource_watch.ResourceWatch.start", "asyncio.open_connection"])
+def test_an_attempt_that_cannot_begin_closes_its_socket(tmp_path, monkeypatch, what):
+    sockets = []
+
+    def started(*arguments, **options):
+        group, ours = start_host(*arguments, **options)
+        sockets.append(ours)
+        return group, ours
+
+    def refuses(*_, **__):
+        raise RuntimeError("no more threads")
+
+    monkeypatch.setattr("podium.executors.pytest_run.start_host", started)
+    monkeypatch.setattr(what, refuses)
+    assert run(tmp_path, {"test_it.py": "def test_it(): pass\n"}).kind == ("errored", "RuntimeError")
+    assert [one.fileno() for one in sockets] == [-1]
 
 
 def test_a_test_that_eats_memory_fails_and_the_rest_goes_on(tmp_path):

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from podium.api.campaigns import execute_campaign
-from podium.errors import EnvironmentProblemError, UsageError
-from podium.events import AttemptLost, RunStarted
+from podium.errors import EnvironmentProblemError, StoreError, UsageError
+from podium.events import AttemptLost, RunResumed, RunStarted
 from podium.plan.campaign import CampaignOptions, plan_campaign
 from podium.protocols import content_digest
 from podium.runtime import ownership
@@ -298,6 +298,52 @@ def test_sinks_that_raise_at_the_records_of_a_resumed_run_do_not_keep_it_from_go
     for shown in (sinks, again):
         assert shown[1].records == shown[2].records == records
         assert shown[2].closed == 1
+
+
+def continued_elsewhere(path, records):
+    """Let this process continue the run, as another one would, behind some records."""
+    engine = f"{socket.gethostname()}:{ownership.identity()}"
+    with closing(Store.open(path)) as store:
+        store.append("run1", records + 1, [RunResumed(at_us=2, engine=engine)])
+
+
+def after_first(monkeypatch, store, method, then):
+    """Do something right after a method of the store was called for the first time."""
+    original, begun = getattr(store, method), []
+
+    def called(*arguments, **options):
+        found = original(*arguments, **options)
+        found = list(found) if method == "read" else found
+        if not begun:
+            begun.append(True)
+            then()
+        return found
+
+    monkeypatch.setattr(store, method, called)
+
+
+@pytest.mark.parametrize("method", ["run", "read"])
+def test_of_two_that_continue_a_run_at_once_the_later_one_shows_nothing_and_says_so(tmp_path, monkeypatch, method):
+    sinks = [Collect()]
+    with Session.open(tmp_path / "podium.db") as session:
+        begun(session.store, f"{socket.gethostname()}:{dead_identity()}")
+        after_first(monkeypatch, session.store, method, lambda: continued_elsewhere(tmp_path / "podium.db", 1))
+        with pytest.raises(UsageError) as refused:
+            session.resume("run1", sinks=sinks)
+        assert len(list(session.store.read("run1"))) == 2
+    assert refused.value.diagnostics[0].code == "U412"
+    assert (sinks[0].records, sinks[0].closed) == ([], 0)
+
+
+def test_of_two_that_take_a_run_over_at_once_the_later_one_shows_nothing(tmp_path, monkeypatch):
+    sinks = [Collect()]
+    with Session.open(tmp_path / "podium.db") as session:
+        begun(session.store, "elsewhere:1:0-0")
+        after_first(monkeypatch, session.store, "read", lambda: continued_elsewhere(tmp_path / "podium.db", 1))
+        with pytest.raises(StoreError) as refused:
+            session.resume("run1", sinks=sinks, take_over=True)
+    assert refused.value.diagnostics[0].code == "E511"
+    assert (sinks[0].records, sinks[0].closed) == ([], 0)
 
 
 def test_what_a_sink_has_to_tell_is_told_after_all_others_are_closed(tmp_path):

@@ -97,4 +97,4 @@ def _left_nothing_out(step: StepRow) -> bool:
         output = msgspec.convert(step.output, SuiteOutput)
     except msgspec.ValidationError:  # it was not run
         return False
-    return bool(output.total) and not output.counts.get("left_out", 0)
+    return output.complete and output.total > 0 and not output.counts.get("left_out", 0)

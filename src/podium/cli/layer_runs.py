@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from podium.cli.full_run import FullRun, is_full
 from podium.cli.layers import (
     LayersPlan,
     Project,
+    background_wanted,
     find_project,
     planned_layers,
     print_category_list,
@@ -26,7 +29,9 @@ from podium.cli.test_rules import Given, check_planned
 from podium.errors import Diagnostic, ExitCode, NothingSelectedError, PlanError, UsageError
 from podium.executors.pytest_ahead import Ahead
 from podium.history import StepRow
+from podium.model.layers import LayersDocument
 from podium.plan.graph import Plan
+from podium.plan.suites import SuiteOutput
 from podium.protocols import Sink
 from podium.server.background import ensure_daemon
 from podium.session import RunSummary, Session
@@ -37,6 +42,10 @@ _CODES = {
     frozenset({"UsageError", "Selection"}): ExitCode.USAGE,
 }
 """Why suites came to nothing to the exit code, if that is all that is wrong."""
+_CHANGED = ("only_changed", "since")
+_NARROWING = ("pattern", "budget", "resume_from")
+_CHOICES = ("mode", "layers", "categories", "use_layers", *_CHANGED, *_NARROWING)
+"""Options with which a person says what runs, and so knows what does not."""
 
 
 def test_layers(asked: dict[str, Any], given: Given, format_: str, store: Path | None, ahead: Ahead | None) -> int:
@@ -99,8 +108,7 @@ def _planned_here(project: Project, asked: dict[str, Any]) -> LayersPlan:
     Raises:
         UsageError: It does not have what it is to begin with (U400).
     """
-    chosen = bool(asked["mode"] or asked["layers"] or asked["categories"] or asked["paths"])
-    with_background = False if _is_queued(asked) or not chosen else None
+    with_background = False if _is_queued(asked) else background_wanted(asked)
     found = planned_layers(project, {**asked, "start_at": asked["resume_from"], "with_background": with_background})
     if asked["resume_from"]:
         _check_start(project, found, asked["resume_from"])
@@ -198,7 +206,18 @@ class _Run:
                 wait_for(session, runs, here.background_wait_s)
             if session.store.tasks():
                 ensure_daemon(session)
-            return _exit_code(here.plan, steps, summary)
+            code = _exit_code(here.plan, steps, summary, self._asked)
+            self._say_what_was_not_run(here.plan)
+            return code
+
+    def _say_what_was_not_run(self, plan: Plan) -> None:
+        """Name the layers that were left out if neither a file nor an option says so."""
+        asked = self._asked
+        is_text = self._shown_as not in ("json", "jsonl")
+        if is_text and self._project.is_found and not _is_queued(asked) and not any(asked[name] for name in _CHOICES):
+            text = _not_run(self._project.loaded.document, plan)
+            if text:
+                say(text)
 
     def _full_run(self, session: Session, plan: Plan) -> FullRun | None:
         if not is_full(self._project.loaded.document, plan, self._asked):
@@ -215,20 +234,39 @@ class _Run:
             retries=asked["background_retries"],
         )
 
-    def _sinks(self) -> list[Sink]:
+    @property
+    def _shown_as(self) -> str:
+        """How the run is shown, in the words of `podium.cli.output.sinks_for`."""
         asked = self._asked
         format_ = FORMATS.get(asked["progress_mode"] or "", self._format)
-        if asked["no_progress_streaming"] and format_ == "text":
-            format_ = "silent"
-        return sinks_for(format_, junit=asked["junit"], verbose=asked["verbose"])
+        return "silent" if asked["no_progress_streaming"] and format_ == "text" else format_
+
+    def _sinks(self) -> list[Sink]:
+        return sinks_for(self._shown_as, junit=self._asked["junit"], verbose=self._asked["verbose"])
 
 
-def _exit_code(plan: Plan, found: Sequence[StepRow], summary: RunSummary) -> int:
+def _not_run(document: LayersDocument, plan: Plan) -> str:
+    """Return which layers a plan leaves out and the commands that run them; empty if there are none."""
+    there = {step.labels.get("layer") for step in plan.steps}
+    left = {name: layer for name, layer in document.layers.items() if name not in there}
+    if not left:
+        return ""
+    what = "it" if len(left) == 1 else "them"
+    names = (f"{name} ({'in the background' if layer.background else 'on request'})" for name, layer in left.items())
+    ways = [f"podium test --layers {' '.join(left)} runs {what} here"]
+    if all(layer.background for layer in left.values()):
+        ways.insert(0, f"podium test --background-e2e queues {what}")
+    return f"not run: {', '.join(names)}; {', '.join(ways)}"
+
+
+def _exit_code(plan: Plan, found: Sequence[StepRow], summary: RunSummary, asked: Mapping[str, Any]) -> int:
     """Return the exit code of a run; one in which no test was found is no pass, and nothing that failed."""
     categories = {step.name for step in plan.steps if "category" in step.labels}  # a service that passed tested nothing
     selected = any(step.outcome != "skipped" for step in found if step.name in categories)
     if summary.exit_code == ExitCode.PASSED and not selected:
-        say("none of the tests was selected, so nothing can have passed")
+        only_changed = any(asked[name] for name in _CHANGED) and not any(asked[name] for name in _NARROWING)
+        why = "since nothing that changed concerns them" if only_changed else "so nothing can have passed"
+        say(f"none of the tests was selected, {why}")
         return ExitCode.NOTHING_SELECTED
     if summary.exit_code != ExitCode.FAILED:
         return summary.exit_code
@@ -236,8 +274,17 @@ def _exit_code(plan: Plan, found: Sequence[StepRow], summary: RunSummary) -> int
     failures = {step.failure.type for step in steps if step.failure is not None}
     causes = failures - {"Incomplete", "Cancelled"}  # layers say only that, and suites that --fast-fail ended
     if causes == {"NoTests"}:
-        say("no tests were found, so nothing can have passed")
+        what = "tests were found and none was run" if any(map(_found_tests, steps)) else "no tests were found"
+        say(f"{what}, so nothing can have passed")
     for kinds, code in _CODES.items():
         if causes and causes <= kinds:
             return code
     return summary.exit_code
+
+
+def _found_tests(step: StepRow) -> bool:
+    """Return whether a suite that ran no test knows of some."""
+    try:
+        return msgspec.convert(step.output, SuiteOutput).counts.get("left_out", 0) > 0
+    except msgspec.ValidationError:  # it is no suite, or was not run
+        return False

@@ -35,11 +35,13 @@ class Project(msgspec.Struct, frozen=True):
         folder: Where it is.
         loaded: Its layers.
         source: Where they are from, in words.
+        is_found: There is no file: they follow from the tests the project has.
     """
 
     folder: Path
     loaded: LoadedLayers
     source: str
+    is_found: bool = False
 
 
 def find_project(config: Path | None, paths: Sequence[str] = ()) -> Project:
@@ -78,7 +80,8 @@ def _derived(folder: Path) -> Project:
         hint = "go to a folder with tests, or write a file with kind: layers"
         raise NothingSelectedError(f"there are no tests in {folder}", hint=hint)
     text = layers_document(derived, folder.name or "tests")
-    return Project(folder, load_layers_text(text, f"{LAYERS_FILE} of podium init"), "what was found here")
+    loaded = load_layers_text(text, f"{LAYERS_FILE} of podium init")
+    return Project(folder, loaded, "what was found here", is_found=True)
 
 
 def _document_of(paths: Sequence[str]) -> str:
@@ -123,6 +126,15 @@ def selection_of(asked: Mapping[str, Any]) -> LayerSelection:
         python=asked.get("python") or "",
         fork=not asked.get("no_fork"),
     )
+
+
+def background_wanted(asked: Mapping[str, Any]) -> bool | None:
+    """Return whether layers in the background run with the others: not unless something was chosen.
+
+    None means as the document says.
+    """
+    chosen = asked["mode"] or asked["layers"] or asked["categories"] or asked.get("paths")
+    return None if chosen else False
 
 
 def planned_layers(project: Project, asked: Mapping[str, Any]) -> LayersPlan:

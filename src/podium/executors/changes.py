@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -32,6 +33,19 @@ _WHOLE = 16 << 20
 _GIT_TIMEOUT = 60.0
 
 
+class Snapshot(dict[str, str]):
+    """What a project's files held: path to a digest.
+
+    Args:
+        digests: By path.
+        taken_us: When the first file was looked at, 0 if that is not known [us since the Unix epoch].
+    """
+
+    def __init__(self, digests: Mapping[str, str], taken_us: int) -> None:
+        super().__init__(digests)
+        self.taken_us = taken_us
+
+
 def impact_since(project: Path, since: str = "", now: Mapping[str, str] | None = None) -> Impact | None:
     """Find out what may be affected by what changed.
 
@@ -51,11 +65,12 @@ def impact_since(project: Path, since: str = "", now: Mapping[str, str] | None =
         return None
     now = snapshot(project) if now is None else now
     changed = _changed_since_revision(project, since) if before is None else differing(before, now)
-    key = content_digest(msgspec.json.encode((str(project), sorted(changed), now)))
+    since_us = 0 if before is None else before.taken_us
+    key = content_digest(msgspec.json.encode((_told(str(project)), since_us, sorted(changed), now)))
     with _LOCK:  # suites that begin together wait for one answer
         if key not in _ANSWERS:
             _ANSWERS.clear()
-            _ANSWERS[key] = impact_of(project, now, changed)
+            _ANSWERS[key] = msgspec.structs.replace(impact_of(project, now, changed), since_us=since_us)
         return _ANSWERS[key]
 
 
@@ -110,19 +125,19 @@ def changed_files(project: Path, since: str = "") -> list[str] | None:
     return None if before is None else sorted(differing(before, snapshot(project)))
 
 
-def snapshot(project: Path) -> dict[str, str]:
-    """Return what a project's files hold: path to a digest. To be taken before the tests of a full run begin."""
-    digests: dict[str, str] = {}
+def snapshot(project: Path) -> Snapshot:
+    """Return what a project's files hold. To be taken before the tests of a full run begin."""
+    digests = Snapshot({}, time.time_ns() // 1000)
     for file in project_files(project):
-        path = project / file
+        path, name = project / file, _told(file)
         try:
             stat = path.stat()
             large = stat.st_size > _WHOLE
-            digests[file] = f"{stat.st_size} {stat.st_mtime_ns}" if large else content_digest(path.read_bytes())
+            digests[name] = f"{stat.st_size} {stat.st_mtime_ns}" if large else content_digest(path.read_bytes())
         except FileNotFoundError:
             continue
         except OSError as error:
-            digests[file] = f"not readable: {error.strerror}"
+            digests[name] = f"not readable: {error.strerror}"
     return digests
 
 
@@ -131,7 +146,7 @@ def differing(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
     return {path for path in {*before, *now} if before.get(path) != now.get(path)}
 
 
-def remember(project: Path, seen: Mapping[str, str]) -> None:
+def remember(project: Path, seen: Snapshot) -> None:
     """Keep what a full run saw, in place of what was kept before; whole or not at all.
 
     Raises:
@@ -141,7 +156,7 @@ def remember(project: Path, seen: Mapping[str, str]) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(msgspec.json.encode(_Seen(dict(seen))))
+        beside.write_bytes(msgspec.json.encode(_Seen(dict(seen), taken_us=seen.taken_us)))
         beside.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -150,13 +165,13 @@ def remember(project: Path, seen: Mapping[str, str]) -> None:
         raise EnvironmentProblemError(text, code="E502", hint="make the folder writable") from error
 
 
-def remembered(project: Path) -> dict[str, str] | None:
+def remembered(project: Path) -> Snapshot | None:
     """Return what the last full run saw; none if there was none, or what was kept cannot be read."""
     try:
         seen = msgspec.json.decode((project / SEEN).read_bytes(), type=_Seen)
     except (OSError, msgspec.DecodeError):
         return None
-    return seen.files if seen.version == _VERSION else None
+    return Snapshot(seen.files, seen.taken_us) if seen.version == _VERSION else None
 
 
 _VERSION = 1
@@ -165,12 +180,13 @@ _VERSION = 1
 class _Seen(msgspec.Struct, frozen=True):
     files: dict[str, str]
     version: int = _VERSION
+    taken_us: int = 0
 
 
 def project_files(project: Path) -> Iterator[str]:
     """Yield the files people wrote, relative to the project: no caches, no environments, no leftovers of runs.
 
-    What git ignores counts only if it is code.
+    What git ignores counts only if it is code. They are named as `os.fsdecode` does, to be opened by these names.
     """
     kept = _kept_by_git(project)
     for file in _walk(project):
@@ -209,7 +225,12 @@ def _changed_since_revision(project: Path, since: str) -> set[str]:
     if listed is None or others is None:
         raise EnvironmentProblemError(f"git cannot compare with `{since}`", hint="`git status` says why")
     new = {*_paths(listed), *_paths(others)}
-    return {file for file in new if _PRUNED.isdisjoint(file.split("/"))}
+    return {_told(file) for file in new if _PRUNED.isdisjoint(file.split("/"))}
+
+
+def _told(path: str) -> str:
+    r"""Return a path as it is compared, kept and shown: bytes that are not UTF-8 are written as `\xe9`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _paths(output: bytes) -> list[str]:

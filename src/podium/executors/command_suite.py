@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from podium.events import Failure, outcome_word
+from podium.events import Failure
 from podium.executors.attending import Attending
 from podium.executors.command import CommandExecutor
-from podium.executors.judging import is_critical, judge, today, uncritical, with_quarantine
+from podium.executors.judging import described, is_critical, judge, today, uncritical, with_quarantine
 from podium.executors.reports.reading import Reading, name_of
 from podium.executors.suite_reports import Evidence, Seen, files_now, read_files, read_printed
 from podium.executors.suite_tries import Turn, Turns, only_these, passed_before, tried_again, what_it_cannot
@@ -27,10 +27,9 @@ from podium.plan.quarantine import unmatched
 from podium.plan.suites import CommandSuite, SuiteOutput
 from podium.protocols import Attempt, Finished, Report, ReportTo, Tested, Work
 from podium.runtime.resource_watch import ResourceWatch
-from podium.test_results import BAD, TestResult
+from podium.test_results import TestResult
 
 _IN_ONE_REPORT = 500
-_MOST_DETAILS = 20
 _ENDED_EARLY = frozenset({"Signal", "MemoryLimit", "ProcessLimit"})
 _LIMITS = frozenset({"MemoryLimit", "ProcessLimit"})
 _BEFORE_IT_RAN = frozenset({"CannotStart", "BadPayload"})
@@ -113,35 +112,36 @@ class _Run:
         """Run the command as often as it is to be repeated, and return what it came to."""
         selection = self._suite.selection
         turn = await self._turn()
+        if not _has_run(turn.finished):
+            return turn.finished
         turns = Turns(turn)
         for _ in range(selection.repeat - 1):
-            no_more = self._stopping or turn.evidence.problem is not None or not _has_run(turn.finished)
-            if no_more or (selection.until_fail and turn.bad):
+            if self._stopping or turn.evidence.problem is not None or (selection.until_fail and turn.failing):
                 break
             turn = await self._turn()
             turns.add(turn)
-        told = turns.together()
-        return self._finished(told) if _has_run(told.finished) else told.finished
+        return self._finished(turns.together())
 
     async def _turn(self) -> Turn:
         """Run the command, again if tests did not pass and may be retried."""
         finished, evidence = await self._try()
         notes = [*evidence.reading.notes]
-        results = list(evidence.reading.results)
+        results, problem = list(evidence.reading.results), evidence.problem
         for _ in range(self._suite.retries):
-            if self._stopping or evidence.problem is not None or not any(map(self._is_bad, results)):
+            if self._stopping or problem is not None or not any(map(self._is_bad, results)):
                 break
             if evidence.reading.unnamed.total:
                 notes.append("not tried again: the report does not name all tests")
                 break
-            finished, again = await self._try()
-            results = tried_again(results, again.reading.results)
-            if again.problem is not None:
-                notes.append(f"when it was tried again: {again.problem.message}")
+            finished_again, again = await self._try()
+            if again.problem is not None:  # then what it reports excuses nothing
+                problem = again.problem
+                notes.append(f"when it was tried again: {problem.message}")
                 break
-        bad = evidence.problem is not None or any(map(self._is_bad, results)) or evidence.reading.unnamed.bad > 0
+            finished, results = finished_again, tried_again(results, again.reading.results)
+        failing = evidence.reading.unnamed.bad > 0 or any(self._is_bad(one) or one.flaky for one in results)
         reading = msgspec.structs.replace(evidence.reading, results=tuple(results))
-        return Turn(finished, msgspec.structs.replace(evidence, reading=reading), bad, tuple(notes))
+        return Turn(finished, Evidence(reading, problem), failing, tuple(notes))
 
     async def _try(self) -> tuple[Finished, Evidence]:
         """Run the command once, and read what it has reported."""
@@ -194,7 +194,7 @@ class _Run:
         """Read what the command has reported. Takes a while: not for the event loop's thread."""
         suite, failure = self._suite, finished.failure
         if not _has_run(finished):
-            return Evidence()
+            return Evidence(problem=failure)
         problem = self._exceeded or (failure if finished.outcome == "errored" else None)
         partial = self._stopping or problem is not None
         if suite.report == "exit_code":
@@ -217,7 +217,8 @@ class _Run:
         suite, problem, unnamed = self._suite, evidence.problem, evidence.reading.unnamed
         results, left_out = only_these(evidence.reading.results, suite.selection.only)
         ids = [result.id for result in evidence.reading.results]
-        results = passed_before(results, self._attempt.passed_tests)
+        if suite.selection.repeat == 1:  # a test that passed once has not passed every time
+            results = passed_before(results, self._attempt.passed_tests)
         results = [with_quarantine(result, suite.quarantine, self._today) for result in results]
         counts = msgspec.structs.replace(unnamed, left_out=unnamed.left_out + left_out)
         counts.add(results)
@@ -246,6 +247,7 @@ class _Run:
             unmatched=unmatched(suite.quarantine, ids) if all_known else (),
             uncritical=uncritical(suite.criteria.critical, evidence.reading.results) if all_known else (),
             critical_failures=sum(is_critical(test, suite.early_end.critical) for test in bad),
+            complete=all_known,
         )
         told = Finished("passed", msgspec.json.decode(msgspec.json.encode(output)), None, finished.artifacts)
         if self._stopping:
@@ -253,7 +255,7 @@ class _Run:
         if problem is not None and (outcome != "failed" or problem.type in _LIMITS):
             return msgspec.structs.replace(told, outcome="errored", failure=problem)
         if outcome != "passed":
-            failure = Failure("TestsFailed" if counts.total else "NoTests", message, _details(results, problem))
+            failure = Failure("TestsFailed" if counts.total else "NoTests", message, described(results, problem))
             return msgspec.structs.replace(told, outcome=outcome, failure=failure)
         return told
 
@@ -299,11 +301,3 @@ def _unexplained(reading: Reading, failure: Failure) -> Failure | None:
         return None
     tests = f"no test of {counts.total} failed" if counts.total else "no test was run"
     return Failure("ExitCode", f"the command {failure.message}, though {tests}", failure.details, failure.exit_code)
-
-
-def _details(results: list[TestResult], problem: Failure | None) -> str:
-    bad = [result for result in results if result.outcome in BAD and not result.quarantined]
-    lines = [f"{result.id}: {result.message or outcome_word(result.outcome)}" for result in bad[:_MOST_DETAILS]]
-    if len(bad) > _MOST_DETAILS:
-        lines.append(f"and {len(bad) - _MOST_DETAILS} more")
-    return "\n".join([*lines, *([problem.message] if problem else [])])

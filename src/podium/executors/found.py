@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -33,3 +36,18 @@ class Chosen(msgspec.Struct, frozen=True):
     ids: tuple[str, ...]
     left_out: int = 0
     notes: tuple[str, ...] = ()
+
+
+def distinct(names: Sequence[str]) -> Sequence[str]:
+    """Return names with those that repeat numbered: `a`, `a#2`. What two tests come to is not to be taken for one's."""
+    if len(set(names)) == len(names):
+        return names
+    taken, seen, found = set(names), Counter[str](), list[str]()
+    for name in names:
+        seen[name] += 1
+        other = name
+        while seen[name] > 1 and (other := f"{name}#{seen[name]}") in taken:
+            seen[name] += 1
+        taken.add(other)
+        found.append(other)
+    return found

@@ -9,12 +9,13 @@ from typing import Protocol
 
 import msgspec
 
-from podium.events import Outcome
+from podium.events import Failure, Outcome, outcome_word
 from podium.plan.quarantine import active, excuses
 from podium.plan.suites import Criteria, Quarantined
 from podium.test_results import BAD, TestCounts, TestResult
 
 _MOST_NAMED = 3
+_MOST_DETAILS = 20
 _STRICT = Criteria()
 
 
@@ -89,10 +90,24 @@ def is_quarantined(test: str, quarantine: Collection[Quarantined], day: str) -> 
 
 
 def with_quarantine(result: TestResult, quarantine: Collection[Quarantined], day: str) -> TestResult:
-    """Return a result, marked if it did not pass and is known not to."""
-    if quarantine and result.outcome in BAD and is_quarantined(result.id, quarantine, day):
+    """Return a result, marked if it did not pass, or not at once, and is known not to."""
+    if quarantine and (result.outcome in BAD or result.flaky) and is_quarantined(result.id, quarantine, day):
         return msgspec.structs.replace(result, quarantined=True)
     return result
+
+
+def described(results: Iterable[TestResult], problem: Failure | None = None) -> str:
+    """Return a line for each of the first tests that speak against a suite, and what else is wrong.
+
+    Args:
+        results: What tests came to.
+        problem: What speaks against the suite besides.
+    """
+    bad = [result for result in results if result.counts_as_bad]
+    lines = [f"{result.id}: {result.message or outcome_word(result.outcome)}" for result in bad[:_MOST_DETAILS]]
+    if len(bad) > _MOST_DETAILS:
+        lines.append(f"and {len(bad) - _MOST_DETAILS} more")
+    return "\n".join([*lines, *([problem.message] if problem else [])])
 
 
 @lru_cache(maxsize=64)

@@ -6,8 +6,8 @@ import re
 
 import msgspec
 
-from podium.events import Failure, Outcome, outcome_word
-from podium.executors.judging import is_critical, judge, uncritical
+from podium.events import Failure, Outcome
+from podium.executors.judging import described, is_critical, judge, uncritical
 from podium.executors.pytest_tally import Tally
 from podium.executors.verdict import UNKNOWN_REST, numbers
 from podium.plan.quarantine import unmatched
@@ -16,13 +16,12 @@ from podium.protocols import Finished
 from podium.runtime.process_group import describe_exit
 from podium.test_results import TestResult
 
-_INTERRUPTED, _NO_TESTS = 2, 5
+_SOME_FAILED, _INTERRUPTED, _NO_TESTS = 1, 2, 5
 _REFUSALS = {
     3: ("InternalError", "pytest had an internal error"),
     4: ("UsageError", "pytest refused its arguments"),
 }
 """Exit codes of pytest with which nothing it said before counts."""
-_MOST_DETAILS = 20
 _LONGEST_MESSAGE = 300
 
 
@@ -38,6 +37,7 @@ class HostEnd(msgspec.Struct, frozen=True):
         runner: How tests were run, in words.
         workers: How many workers there were.
         seconds: Phase to duration [s].
+        broken_off: Not every test was run, or not as often as was asked for.
     """
 
     code: int
@@ -48,6 +48,7 @@ class HostEnd(msgspec.Struct, frozen=True):
     runner: str = ""
     workers: int = 1
     seconds: dict[str, float] = {}
+    broken_off: bool = False
 
     def results(self) -> list[TestResult]:
         """Return what could not be collected as results."""
@@ -110,6 +111,24 @@ def _uncritical(seen: Seen) -> tuple[str, ...]:
     return tally.uncritical if all_ran else ()
 
 
+def _is_complete(seen: Seen, missing: int) -> bool:
+    """Return whether every test that was selected was found and has ended."""
+    end = seen.end
+    if (
+        end is None
+        or end.errors
+        or end.broken_off
+        or missing
+        or seen.broken
+        or seen.limit
+        or seen.early
+        or seen.stopping
+    ):
+        return False
+    # How many tests there should be is not known where pytest-xdist runs them: then only a green end says it was all.
+    return end.code == 0 or (end.code == _SOME_FAILED and bool(seen.tally.found))
+
+
 def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
     """Return what an attempt came to, without its artifacts."""
     counts = seen.tally.counts
@@ -123,7 +142,7 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
     notes = [*seen.notes, *end.notes]
     if end.warned:
         notes.append(f"{end.warned} warning{'' if end.warned == 1 else 's'}, see the artifact `warnings`")
-    if seen.early:
+    if seen.early and (missing or end.broken_off):
         notes.append(f"ended early: {seen.early}")
     if missing:
         notes.append(f"{missing} of {seen.tally.chosen} tests not run")
@@ -141,6 +160,7 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
         unmatched=() if end.errors else unmatched(suite.quarantine, (test.id for test in seen.tally.found)),
         uncritical=() if end.errors or suite.narrowed else _uncritical(seen),
         critical_failures=sum(is_critical(test, suite.early_end.critical) for test in bad),
+        complete=_is_complete(seen, missing),
     )
     built = msgspec.json.decode(msgspec.json.encode(output))
     unselected = _nothing_was_selected(suite, seen)
@@ -154,7 +174,9 @@ def conclusion(suite: PytestSuite, seen: Seen) -> Finished:
         decided: Outcome = "failed" if problem.type == "ExitCode" else "errored"
         return Finished(decided, built, problem)
     if outcome != "passed":
-        return Finished(outcome, built, Failure("TestsFailed" if counts.total else "NoTests", message, _lines(seen)))
+        return Finished(
+            outcome, built, Failure("TestsFailed" if counts.total else "NoTests", message, described(seen.tally.bad))
+        )
     return Finished("passed", built)
 
 
@@ -205,6 +227,10 @@ def _oddity(seen: Seen, end: HostEnd, missing: int, ending: str) -> Failure | No
         return Failure("Interrupted", _last(seen.printed) or "the tests interrupted pytest", ending, code)
     if missing and counts.total:
         return Failure("Incomplete", f"{missing} of {seen.tally.chosen} tests were not run", ending, code)
+    if end.broken_off and counts.total and not counts.bad:
+        return Failure(
+            "Incomplete", "it was broken off before every test had run as often as was asked for", ending, code
+        )
     nothing_bad = not (counts.failed + counts.errored + counts.timed_out + counts.flaky)
     if code not in {0, _NO_TESTS} and nothing_bad and counts.total:
         why = _last_complaint(seen)
@@ -231,11 +257,3 @@ def _last_complaint(seen: Seen) -> str:
 def _last(text: str) -> str:
     lines = [line.strip(" !=") for line in text.splitlines() if line.strip(" !=")]
     return lines[-1][:_LONGEST_MESSAGE] if lines else ""
-
-
-def _lines(seen: Seen) -> str:
-    bad = [result for result in seen.tally.bad if not result.quarantined]
-    lines = [f"{result.id}: {result.message or outcome_word(result.outcome)}" for result in bad[:_MOST_DETAILS]]
-    if len(bad) > _MOST_DETAILS:
-        lines.append(f"and {len(bad) - _MOST_DETAILS} more")
-    return "\n".join(lines)

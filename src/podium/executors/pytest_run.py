@@ -15,7 +15,7 @@ from podium.errors import PodiumError
 from podium.events import Failure
 from podium.executors.changes import Impacts
 from podium.executors.early_end import EarlyEnding
-from podium.executors.found import FoundTest
+from podium.executors.found import FoundTest, distinct
 from podium.executors.nearness import nearness
 from podium.executors.pytest_ahead import Ahead, start_host
 from podium.executors.pytest_order import Arrangement, arrange
@@ -104,6 +104,7 @@ class PytestRun:
         self._notes: list[str] = []
         self._left_out = 0
         self._impact: Future[Impact | None] | None = None
+        self._has_spoken = False
         self._writer: asyncio.StreamWriter | None = None
 
     def launch(self, python: str, owner: str | None, ahead: Ahead | None) -> None:
@@ -158,9 +159,10 @@ class PytestRun:
             return self._conclude(dead=dead)
         finally:
             self._exited.set()
-            await loop.run_in_executor(self._threads, self._release)
-            if self._writer is not None:
-                self._writer.close()
+            try:
+                await loop.run_in_executor(self._threads, self._release)
+            finally:
+                (self._socket if self._writer is None else self._writer).close()
 
     def _release(self) -> None:
         self._watch.stop()
@@ -171,25 +173,34 @@ class PytestRun:
 
     async def _talk(self, reader: asyncio.StreamReader) -> None:
         """Take messages until the host is gone."""
-        has_spoken = False
         try:
-            while line := await reader.readline():
-                if not line.endswith(b"\n"):
-                    return
-                has_spoken = True
-                await self._hear(msgspec.json.decode(line, type=_Message))
-        except (ConnectionError, msgspec.DecodeError, ValueError) as error:
-            if self._end is not None:  # it has said all it had to say, and was not there to hear the last word
-                return
-            if not has_spoken and isinstance(error, ConnectionError):  # it has not even read what it is to do
-                self._not_started = self._python
-                return
-            self._broken = Failure("Talk", f"the host of pytest said something unexpected: {error}")
-            self._group.strike()
+            while (message := await self._next(reader)) is not None:
+                await self._hear(message)
         except Exception as error:
             self._broken = Failure(type(error).__name__, f"could not look after the suite: {error}")
             self._group.strike()
             raise
+
+    async def _next(self, reader: asyncio.StreamReader) -> _Message | None:
+        """Return the next message; none if the host is gone, or nobody understands what it says."""
+        try:
+            line = await reader.readline()
+            if not line.endswith(b"\n"):
+                return None
+            self._has_spoken = True
+            return msgspec.json.decode(line, type=_Message)
+        except (ConnectionError, msgspec.DecodeError, ValueError) as error:
+            self._misunderstood(error)
+            return None
+
+    def _misunderstood(self, error: Exception) -> None:
+        if self._end is not None:  # it has said all it had to say, and was not there to hear the last word
+            return
+        if not self._has_spoken and isinstance(error, ConnectionError):  # it has not even read what it is to do
+            self._not_started = self._python
+            return
+        self._broken = Failure("Talk", f"the host of pytest said something unexpected: {error}")
+        self._group.strike()
 
     async def _hear(self, message: _Message) -> None:
         if message.found is not None:
@@ -197,6 +208,7 @@ class PytestRun:
             self._send(await loop.run_in_executor(self._threads, self._plan_for, message.found))
         elif message.tests:
             self._announce(self._tally.take(message.tests))
+            self._end_early(self._tally.ended)
         elif message.again is not None:
             self._send(self._job(fork=False, reason=message.again))
         elif message.broken:
@@ -241,7 +253,11 @@ class PytestRun:
     def _plan_for(self, found: _Found) -> dict[str, Any]:
         """Choose among what was collected. Takes a while: not for the event loop's thread."""
         suite = self._suite
-        tests = [FoundTest(name, found.files[file], line, markers) for name, file, line, markers in found.tests]
+        names = distinct([test[0] for test in found.tests])
+        tests = [
+            FoundTest(name, found.files[file], line, markers)
+            for name, (_, file, line, markers) in zip(names, found.tests, strict=True)
+        ]
         self._tally.found = tests
         records = self._history.tests(suite.origin) if self._history is not None else {}
         try:
@@ -256,7 +272,7 @@ class PytestRun:
                 self._notes.append(f"{suite.narrowed}: none of {found.deselected} tests selected")
         self._notes += chosen.notes
         ids = set(chosen.ids)
-        before = ids & self._attempt.passed_tests
+        before = ids & self._attempt.passed_tests if suite.selection.repeat == 1 else frozenset[str]()
         order = [index for index, test in enumerate(tests) if test.id in ids and test.id not in before]
         if before:
             self._tally.counts.passed += len(before)
@@ -271,7 +287,12 @@ class PytestRun:
             return {"run": None}
         arranged = [tests[index] for index in order]
         arrangement = arrange(arranged, records, max(1, suite.workers), self._near(arranged))
-        return {"run": self._plan(order, arrangement, len(tests))}
+        passed = [
+            (index, records[test.id].duration if test.id in records else 0.0)
+            for index, test in enumerate(tests)
+            if test.id in before
+        ]
+        return {"run": {**self._plan(order, arrangement, len(tests)), "passed": passed}}
 
     def _near(self, tests: list[FoundTest]) -> dict[str, float]:
         """Return test files of this suite with how near they are to what changed since the last full run."""
@@ -301,10 +322,13 @@ class PytestRun:
         }
 
     def _announce(self, results: list[TestResult]) -> None:
-        """Report results, and end the suite if they are bad enough."""
+        """Report results."""
         for begin in range(0, len(results), _IN_ONE_REPORT):
             batch = tuple(results[begin : begin + _IN_ONE_REPORT])
             self._tell(Tested(batch, self._tally.chosen, self._suite.origin))
+
+    def _end_early(self, results: list[TestResult]) -> None:
+        """End the suite if results are bad enough."""
         why = None if self._early else self._ending.take(results)
         if why:
             self._early = why

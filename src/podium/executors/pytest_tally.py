@@ -56,6 +56,8 @@ class Tally:
         done: How many results there are.
         bad: Those that did not pass.
         uncritical: Words of the suite's `criteria.critical` that fit no result so far.
+        ended: What came to an end in the latest call of `take`: its results, or, where tests are repeated, what single
+            turns came to.
     """
 
     def __init__(self, suite: Suite, today: str) -> None:
@@ -64,6 +66,7 @@ class Tally:
         self.chosen = 0
         self.done = 0
         self.bad: list[TestResult] = []
+        self.ended: list[TestResult] = []
         self.uncritical = suite.criteria.critical
         self._suite = suite
         self._today = today
@@ -73,7 +76,7 @@ class Tally:
 
     def take(self, tries: Iterable[Try]) -> list[TestResult]:
         """Take tries; return the results that are certain now."""
-        results: list[TestResult] = []
+        ended: list[TestResult] = []
         for one in tries:
             key = one.test if isinstance(one.test, int) else one.test[0]
             if not one.final:
@@ -81,12 +84,14 @@ class Tally:
                 continue
             self._held.pop(key, None)
             result = self._result(one)
+            ended.append(result)
             if self._repeated:
                 self._repeat(key, result)
-            else:
-                results.append(result)
-        self.done += len(results)
-        return self._counted(results)
+        self.ended = self._in_quarantine(ended)
+        if self._repeated:
+            return []
+        self.done += len(ended)
+        return self._counted(self.ended)
 
     def rest(self) -> list[TestResult]:
         """Return what is certain now that nothing more comes."""
@@ -100,11 +105,11 @@ class Tally:
         results += [repeated.result() for repeated in self._repetitions.values()]
         self._held, self._repetitions = {}, {}
         self.done += len(results)
-        return self._counted(results)
+        return self._counted(self._in_quarantine(results))
 
     def add(self, results: Iterable[TestResult]) -> list[TestResult]:
         """Take results that come from elsewhere, such as errors of collection."""
-        return self._counted(list(results))
+        return self._counted(self._in_quarantine(list(results)))
 
     def _repeat(self, key: Any, result: TestResult) -> None:
         if key in self._repetitions:
@@ -130,9 +135,12 @@ class Tally:
             finished_us=one.ended_us,
         )
 
+    def _in_quarantine(self, results: list[TestResult]) -> list[TestResult]:
+        if not self._suite.quarantine:
+            return results
+        return [with_quarantine(result, self._suite.quarantine, self._today) for result in results]
+
     def _counted(self, results: list[TestResult]) -> list[TestResult]:
-        if self._suite.quarantine:
-            results = [with_quarantine(result, self._suite.quarantine, self._today) for result in results]
         self.counts.add(results)
         if results:
             self.uncritical = uncritical(self.uncritical, results)

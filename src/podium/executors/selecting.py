@@ -31,8 +31,8 @@ def select(
 ) -> Chosen:
     """Choose the tests to be run, by `suite.selection`: `only`, then `changed`, then `shard`, then `budget`.
 
-    The same arguments and the same files give the same choice, on every machine. Tests that failed last time and tests
-    that were never run are chosen whatever changed.
+    The same arguments and the same files give the same choice, on every machine. Tests that failed or were skipped last
+    time, and tests that were not run since the last full run began, are chosen whatever changed.
 
     Args:
         found: All tests of the suite.
@@ -113,16 +113,12 @@ def _changed(
     spared = {file for file in files if file and not impact.touches(file)}
     what = f"be affected by: {impact.in_words}" if impact.changed else "come to anything else: no file changed"
     notes.append(f"{len(spared):,} of {len(files):,} test files cannot {what}")
-    kept = [test for test in tests if place(test) not in spared or _unsettled(test, records)]
+    kept = [test for test in tests if place(test) not in spared or not impact.settled(records.get(test.id))]
     extra = sum(place(test) in spared for test in kept)
     if extra:
-        notes.append(f"{extra:,} of their tests are run all the same: they failed last time, or were never run")
+        why = "they failed or were skipped last time, or were not run since the last full run began"
+        notes.append(f"{extra:,} of their tests are run all the same: {why}")
     return kept
-
-
-def _unsettled(test: FoundTest, records: _Records) -> bool:
-    record = records.get(test.id)
-    return record is None or record.outcome in BAD
 
 
 def _durations(tests: Iterable[FoundTest], records: _Records) -> dict[str, float]:

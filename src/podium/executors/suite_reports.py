@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,14 +39,17 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 def files_now(folder: Path, pattern: str) -> Seen:
-    """Return the files that fit a pattern, with what tells whether they are written again."""
+    """Return the files that fit a pattern, with what tells whether they are written again.
+
+    Only regular files count: reading a pipe may never end.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for name in sorted(glob.glob(pattern, root_dir=folder, recursive=True)) if pattern else ():  # noqa: PTH207
         try:
             status = (folder / name).stat()
         except OSError:
             continue
-        if not (folder / name).is_dir():
+        if stat.S_ISREG(status.st_mode):
             found[name] = status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
     return found
 

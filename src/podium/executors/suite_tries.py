@@ -19,14 +19,19 @@ class Turn(msgspec.Struct, frozen=True):
     Attributes:
         finished: How the command ended.
         evidence: What it has reported.
-        bad: Whether tests did not pass, or it is not known that they did.
+        failing: Whether tests did not pass, at once or at all.
         notes: What a person should know about it.
     """
 
     finished: Finished
     evidence: Evidence
-    bad: bool = False
+    failing: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def gravity(self) -> int:
+        """How much it says against the command: what is not known at all is worse than what failed."""
+        return 2 if self.evidence.problem is not None else int(self.failing)
 
 
 class Turns:
@@ -45,7 +50,7 @@ class Turns:
     def add(self, turn: Turn) -> None:
         """Take one more."""
         self._count += 1
-        if not self._shown.bad:  # of turns that are bad, the first is shown
+        if turn.gravity > self._shown.gravity or not self._shown.gravity:
             self._shown = turn
         self._notes += turn.notes
         for result in turn.evidence.reading.results:
@@ -59,7 +64,7 @@ class Turns:
         turn = self._shown
         if self._count == 1:
             return turn
-        results = tuple(repeated.result() for repeated in self._tests.values())
+        results = tuple(repeated.result(self._count) for repeated in self._tests.values())
         reading = msgspec.structs.replace(turn.evidence.reading, results=results)
         evidence = msgspec.structs.replace(turn.evidence, reading=reading)
         notes = (*self._notes, f"it was run {self._count} times")

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from podium.events import Failure, outcome_word
+from podium.events import Failure, Outcome, outcome_word
 from podium.executors.judging import judge
 from podium.plan.suites import Criteria, SuiteOutput, Verdict
 from podium.protocols import Finished
@@ -37,6 +37,11 @@ class _Found(msgspec.Struct, frozen=True):
     verdict: Verdict
     counts: dict[str, TestCounts | None]
     total: TestCounts
+
+    @property
+    def flaky_is_bad(self) -> bool:
+        """Whether a test that passed only when it was tried again counts as one that failed."""
+        return self.verdict.flaky == "failed"
 
 
 class _Ruling(msgspec.Struct, frozen=True):
@@ -100,7 +105,7 @@ def _by_criteria(found: _Found, criteria: Criteria) -> _Ruling:
     """Return what the tests of all categories come to together."""
     doubts = tuple(_doubts(found))
     critical = [f"{number} in {name}" for name in found.verdict.counts if (number := _critical(found, name))]
-    outcome, message = judge(found.total, critical, criteria)
+    outcome, message = judge(found.total, critical, criteria, flaky_is_bad=found.flaky_is_bad)
     against = (message,) if message else ()
     if outcome == "passed":
         against = tuple(_failed_anyhow(found))
@@ -116,8 +121,8 @@ def _by_categories(found: _Found) -> _Ruling:
     doubts: list[str] = []
     notes: list[str] = []
     for name, outcome in found.verdict.outcomes.items():
-        counts, own = found.counts.get(name), found.verdict.own.get(name, Criteria())
-        judged, message = judge(counts or TestCounts(), _critical_of(found, name), own)
+        counts, own = found.counts.get(name), _own(found, name)
+        judged, message = _judged_alone(found, name)
         has_tests = counts is not None and bool(counts.total)
         doubt = _doubt(found, name)
         if outcome == "failed" and has_tests:
@@ -154,11 +159,22 @@ def _critical_of(found: _Found, name: str) -> list[str]:
     return [str(number)] if number else []
 
 
+def _own(found: _Found, name: str) -> Criteria:
+    return found.verdict.own.get(name, Criteria())
+
+
+def _judged_alone(found: _Found, name: str) -> tuple[Outcome, str]:
+    """Return what the tests of a category come to by its own criteria, and why they did not pass."""
+    counts = found.counts.get(name) or TestCounts()
+    return judge(counts, _critical_of(found, name), _own(found, name), flaky_is_bad=found.flaky_is_bad)
+
+
 def _failed_anyhow(found: _Found) -> Iterator[str]:
-    """Yield categories that failed for another reason than that tests of them did not pass."""
+    """Yield categories that failed for another reason than what their tests came to."""
     for name, outcome in found.verdict.outcomes.items():
         counts = found.counts.get(name)
-        if outcome == "failed" and counts is not None and counts.total and not counts.bad:
+        has_tests = counts is not None and bool(counts.total)
+        if outcome == "failed" and has_tests and _judged_alone(found, name)[0] == "passed":
             yield f"{name} failed by its own criteria"
 
 

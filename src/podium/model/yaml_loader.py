@@ -1,5 +1,7 @@
 """Reads YAML 1.2 (core schema) into plain values and remembers where each of them stands.
 
+Of YAML 1.1, merge keys (`<<: *name`) are read, too: the keys of a mapping that are not in another one are put there.
+
 PyYAML only delivers the parser events. Scalars are resolved here, because PyYAML follows YAML 1.1, where `no`
 is false, `1:30` is 90 and `017` is 15. All limits guard against documents made to exhaust memory or time.
 """
@@ -30,6 +32,7 @@ _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _SHOWN_LENGTH = 40
 _TAG = "tag:yaml.org,2002:"
+_MERGE = "<<"
 
 _HINTS = {
     "mapping values are not allowed": "put text that contains ': ' in quotes, and check the indentation",
@@ -67,7 +70,8 @@ class Mapped:
     def span(self, *path: str | int, key: bool = False) -> Span:
         """Return where the value at `path` stands, or else its nearest parent that exists.
 
-        A value that is an alias stands where the alias is written; what is inside of it stands at the anchor.
+        A value that is an alias stands where the alias is written; what is inside of it, or is merged, stands at the
+        anchor.
 
         Args:
             *path: Keys and list indexes from the root; nothing is the whole document.
@@ -128,8 +132,9 @@ def load_yaml(text: str, path: str) -> Mapped:
 
     Raises:
         DocumentError: With every diagnostic found, up to the first of syntax or of depth: D101 syntax, D102
-            duplicate key, D103 key is not text, D104 no document or several, D105 number too long, D106 nested
-            deeper than 64, D107 alias recursive or expanded to more than 100,000 nodes, D108 tag not allowed.
+            duplicate key, D103 key is not text or `<<` has no mapping to merge, D104 no document or several, D105
+            number too long, D106 nested deeper than 64, D107 alias recursive or expanded to more than 100,000 nodes,
+            D108 tag not allowed.
     """
     return _Builder(text.removeprefix("\ufeff"), path).build()
 
@@ -195,7 +200,23 @@ class _Builder:
     def on_end(self, _event: Any) -> None:
         node = self.stack.pop()
         node.is_open = False
+        if _MERGE in node.children and _source(node.children[_MERGE][0]) == _MERGE:  # in quotes it is text
+            self.merge(node)
         self.add(node)
+
+    def merge(self, node: _Node) -> None:
+        """Put what stands at `<<` before the other keys; of several mappings the first that has a key gives it."""
+        span, merged = node.children.pop(_MERGE)
+        sources = [item for _, item in merged.children.values()] if merged.kind == "seq" else [merged]
+        wrong = next((source for source in sources if source.kind != "map"), None)
+        if wrong is None:
+            own, node.children = node.children, {}
+            for source in reversed(sources):
+                node.children |= source.children
+            node.children |= own
+        elif self.expanded <= MAX_EXPANSION and not any(finding.span == wrong.span for finding in self.found):
+            message = f"key '{_MERGE}' merges {_shown(_source(wrong.span))}, which is no mapping"
+            self.report("D103", message, "write `<<: *name` with the anchor of a mapping, or put << in quotes", span)
 
     def on_alias(self, event: Any) -> None:
         span = self.mark(event)

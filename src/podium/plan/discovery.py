@@ -58,6 +58,9 @@ def derive(project: Path) -> list[DerivedCategory]:
     of other languages are categories of their own. So is each project in a folder of projects, as far as pytest goes:
     it has settings of its own, and is run in its own folder.
 
+    Markers are no categories if the options of pytest choose tests by markers. Where nothing is found, but pytest has
+    settings, a `conftest.py` or files of doctests, there is one category, for which pytest itself looks.
+
     Args:
         project: The project's folder.
     """
@@ -72,6 +75,9 @@ def derive(project: Path) -> list[DerivedCategory]:
         name = command.name if command.name not in taken else f"{command.name}_{command.suite.argv[0]}"
         taken.add(name)
         found.append(DerivedCategory(name, command.layer, "suite", command.suite, command.why))
+    why = "" if found else PythonTests(tree).why_others()
+    if why:
+        return [_category("tests", LAYERS[0], PytestSuite(), why)]
     return sorted(found, key=lambda category: LAYERS.index(category.layer))
 
 
@@ -127,7 +133,7 @@ def _of_python(python: PythonTests) -> list[DerivedCategory]:
     folders = python.known_folders()
     if folders:
         return _by_folder(python, folders)
-    markers = python.known_markers()
+    markers = [] if python.chooses_markers else python.known_markers()
     if markers:
         return _by_marker(python, markers)
     return _by_file(python, python.known_files())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shlex
 import tomllib
@@ -28,6 +29,10 @@ _FOR_ALL = re.compile(r"^pytestmark\b.*", re.MULTILINE)
 _COPIES = frozenset({"build"})
 """Folders where builds leave copies of the tests; pytest does not look there either."""
 _MARKED = re.compile(r"\bmark\.([A-Za-z_]\w*)")
+_CHOOSES_MARKERS = re.compile(r"-[hlqsvx]*m.*", re.DOTALL)
+"""The option `-m` among words, also behind others of one letter (`-qm`) and before its value (`-mslow`)."""
+_DOCTESTS = "test*.txt"
+"""Files of text that pytest reads for doctests without being told."""
 
 
 class PythonTests:
@@ -42,12 +47,15 @@ class PythonTests:
         files: Files of tests.
         roots: Folders all of them are in, `.` for the project's own; `testpaths` if they are given.
         in_any_file: Files that are not called tests may hold some, too, such as doctests.
+        chooses_markers: Its options choose tests by markers; other markers would take the place of these.
     """
 
     def __init__(self, tree: Tree, *, everywhere: bool = False) -> None:
         self._tree = tree
         self.configuration, settings = _settings(tree)
-        self.in_any_file = any(word.startswith(_MORE_TESTS) for word in _words(settings.get("addopts")))
+        options = [*_words(settings.get("addopts")), *_words(os.environ.get("PYTEST_ADDOPTS"))]
+        self.in_any_file = any(word.startswith(_MORE_TESTS) for word in options)
+        self.chooses_markers = any(_CHOOSES_MARKERS.fullmatch(word) for word in options)
         self._patterns = _words(settings.get("python_files")) or list(_TEST_FILES)
         self.registered = {
             name for line in _lines(settings.get("markers")) if (name := re.split(r"[:(\s]", line, maxsplit=1)[0])
@@ -85,6 +93,16 @@ class PythonTests:
     def known_markers(self) -> list[str]:
         """Return the registered markers that are usual names of categories and are in use."""
         return [name for name in sorted(self.registered) if layer_of(name) and self.marked(name)]
+
+    def why_others(self) -> str:
+        """Return why pytest may find tests though no file is called one, in a sentence; empty if nothing says so."""
+        if self.configuration in self._tree.files:
+            return f"no file is called a test, and pytest has settings in `{self.configuration}`"
+        for file in self._tree.named("conftest.py"):
+            return f"no file is called a test, and `{file}` may say which other files hold tests"
+        for file in self._tree.named(_DOCTESTS):
+            return f"`{file}` may hold doctests"
+        return ""
 
     def all_marked(self, names: Iterable[str]) -> bool:
         """Tell whether every test file gives one of these markers to all that is in it."""

@@ -34,6 +34,8 @@ _ASIDE = (
 )
 _ASIDE_FOLDERS = frozenset({".github", ".gitlab", ".circleci", ".vscode", ".idea"})
 _FEW = 3
+_OPEN = BAD | {"skipped"}
+"""Outcomes after which a test is run again, whatever changed."""
 
 
 class Impact(msgspec.Struct, frozen=True):
@@ -44,16 +46,26 @@ class Impact(msgspec.Struct, frozen=True):
         affected: Python files that changed, or may execute code of one that did, to how many imports are between.
         known: Python files of which that is known.
         everything: Why everything may be affected; empty: it may not.
+        since_us: When the full run began that was compared with, 0: not known, or none [us since the Unix epoch].
     """
 
     changed: tuple[str, ...]
     affected: dict[str, int] = {}
     known: frozenset[str] = frozenset()
     everything: str = ""
+    since_us: int = 0
 
     def touches(self, file: str) -> bool:
         """Tell whether a file of tests may come to something else now; yes, if nothing is known of it."""
         return bool(self.everything) or file in self.affected or file not in self.known
+
+    def settled(self, record: TestRecord | None) -> bool:
+        """Tell whether a test came to something in the full run that was compared with, or later, and did not fail.
+
+        Args:
+            record: What is known of it; none: it was never run.
+        """
+        return record is not None and record.outcome not in _OPEN and record.last_us >= self.since_us
 
     @property
     def in_words(self) -> str:
@@ -81,7 +93,7 @@ def impact_of(project: Path, files: Iterable[str], changed: Iterable[str]) -> Im
     if everything:
         return Impact(differing, everything=f"{everything} is neither Python nor documentation")
     python = {file for file in (*files, *differing) if file.endswith(".py")}
-    named = {file: _mentions(project / file) for file in python}
+    named = {file: _mentions(project / file, there=file in files) for file in python}
     configuration = {name: _text(project / name) for name in CONFIGURATION if name in files}
     moved = [file for file in differing if file.endswith("__init__.py")]
     documents = [file for file in differing if not file.endswith(".py")]
@@ -121,13 +133,13 @@ def missed(
     Args:
         impact: Of what changed since the last full run.
         results: What the tests came to now.
-        records: What they came to before; a test without record would have been run, as one that failed before.
+        records: What they came to before; a test that is not settled by its record would have been run.
         folder: Working directory of the suite, relative to the project.
     """
     return [
         Missed(result.id, file, impact.in_words)
         for result in results
-        if result.counts_as_bad and result.id in records and records[result.id].outcome not in BAD
+        if result.counts_as_bad and impact.settled(records.get(result.id))
         if (file := place_in_project(folder, result.file)) and not impact.touches(file)
     ]
 
@@ -181,11 +193,12 @@ def _reads(names: Mentions, documents: Collection[str]) -> bool:
     return False
 
 
-def _mentions(path: Path) -> Mentions:
+def _mentions(path: Path, *, there: bool) -> Mentions:
+    """Return what a file names; nothing is known of one that is there under a name which is not UTF-8."""
     try:
         return mentions(path.read_bytes())
     except FileNotFoundError:
-        return Mentions()
+        return Mentions(readable=not there)
     except OSError:
         return Mentions(readable=False)
 

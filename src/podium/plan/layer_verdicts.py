@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from podium.model import layers as d
 from podium.plan.layer_suites import criteria_of, escaped
@@ -12,13 +12,20 @@ from podium.plan.plain import plain
 from podium.plan.suites import Criteria, Verdict
 
 
-def verdict_payload(layer: str, document: d.LayerDocument, steps: Mapping[str, d.CategoryDocument]) -> dict[str, Any]:
+def verdict_payload(
+    layer: str,
+    document: d.LayerDocument,
+    steps: Mapping[str, d.CategoryDocument],
+    *,
+    flaky: Literal["passed", "failed"] = "passed",
+) -> dict[str, Any]:
     """Return the payload of a layer's verdict, a template.
 
     Args:
         layer: Its name.
         document: The layer.
         steps: Steps of its categories, each with its category.
+        flaky: What flaky tests count as.
     """
     own = {step: criteria_of(category.success) for step, category in steps.items()}
     criteria = None if document.success is None else criteria_of(document.success)
@@ -28,6 +35,7 @@ def verdict_payload(layer: str, document: d.LayerDocument, steps: Mapping[str, d
         own={_short(layer, step): found for step, found in own.items() if found != Criteria()},
         outcomes={},
         counts={},
+        flaky=flaky,
     )
     return {
         **escaped(plain(verdict)),

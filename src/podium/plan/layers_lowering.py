@@ -100,7 +100,8 @@ class Lowering:
     ) -> None:
         """Add the step that judges a layer; it is left out with the layer if what the layer needs did not pass."""
         needs = (*(Need(step, "done") for step in steps), *first)
-        work = Work("verdict", verdict_payload(name, document, steps), template=True)
+        payload = verdict_payload(name, document, steps, flaky=self.context.document.defaults.flaky)
+        work = Work("verdict", payload, template=True)
         self.steps.append(Step(name, work, needs=needs, slots=0, expected=0.001, labels={"layer": name}))
 
     # Categories

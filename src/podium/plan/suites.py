@@ -223,6 +223,7 @@ class SuiteOutput(Value, frozen=True):
         unmatched: Patterns of `quarantine` that fit none of its tests, run or not; empty also if not all are known.
         uncritical: Words of `criteria.critical` that fit none of its tests, run or not; likewise.
         critical_failures: How many tests did not pass of which `early_end.critical` says that one ends the suite.
+        complete: Whether all tests that were selected are known, and have ended as often as was asked for.
     """
 
     counts: dict[str, int]
@@ -234,6 +235,7 @@ class SuiteOutput(Value, frozen=True):
     unmatched: tuple[str, ...] = ()
     uncritical: tuple[str, ...] = ()
     critical_failures: int = 0
+    complete: bool = False
 
 
 class Verdict(Value, frozen=True):
@@ -245,6 +247,7 @@ class Verdict(Value, frozen=True):
         counts: The same to the counts of its `SuiteOutput`; none if it has no output.
         own: The same to its own criteria, if it has any.
         uncritical: The same to what its `SuiteOutput` says under that name.
+        flaky: What flaky tests count as, in all categories.
     """
 
     criteria: Criteria | None
@@ -252,3 +255,4 @@ class Verdict(Value, frozen=True):
     counts: dict[str, dict[str, int] | None]
     own: dict[str, Criteria] = {}
     uncritical: dict[str, tuple[str, ...] | None] = {}
+    flaky: Literal["passed", "failed"] = "passed"

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from podium.events import OUTCOMES, RunOutcome, StepFinished, TestsFinished, outcome_word
 from podium.protocols import Record
-from podium.sinks.lines import case_lines, summary_lines
+from podium.sinks.lines import case_lines, closing_outcome, summary_lines
 from podium.sinks.tally import StepTally, Tally, short_id
 from podium.sinks.test_lines import closing_lines, counts_in_words, new_result_lines
 from podium.sinks.writing import for_stream, how_long, printable
@@ -216,7 +216,7 @@ class Board:
         yield Text()
         for other in closing_lines(self._tally):
             yield self._text(other)
-        outcome = self._tally.outcome
+        outcome = closing_outcome(self._tally)
         first, *others = summary_lines(self._tally)
         yield self._text(first, _STYLES[outcome] if outcome else "")
         for other in others:

@@ -15,6 +15,7 @@ from podium.events import (
     Event,
     Failure,
     FallbackTaken,
+    RunOutcome,
     RunResumed,
     RunStarted,
     SignalReceived,
@@ -119,11 +120,12 @@ def failure_lines(failure: Failure, *, verbose: bool = False) -> list[str]:
 
 def summary_lines(tally: Tally) -> list[str]:
     """Return the closing summary: counts, wall time and what to do next."""
-    parts = [f"{tally.counts[outcome]} {outcome_word(outcome)}" for outcome in OUTCOMES if tally.counts.get(outcome)]
+    numbers = [(tally.counts[outcome], outcome_word(outcome)) for outcome in OUTCOMES if tally.counts.get(outcome)]
     if tally.outcome is None and tally.total > tally.done:
-        parts.append(f"{tally.total - tally.done} outstanding")
-    outcome = outcome_word(tally.outcome) if tally.outcome else "not finished"
-    counts = ", ".join(parts) or how_many(tally, 0)
+        numbers.append((tally.total - tally.done, "outstanding"))
+    ended = closing_outcome(tally)
+    outcome = outcome_word(ended) if ended else "not finished"
+    counts = _counts_of_steps(tally, numbers)
     tests = tally.tests
     if tests.total:
         counts = total_in_words(tests)
@@ -131,6 +133,24 @@ def summary_lines(tally: Tally) -> list[str]:
     for number, command in enumerate(_next_commands(tally)):
         lines.append(f"{'      ' if number else 'next: '}podium {command} {short_id(tally.run)}")
     return lines
+
+
+def closing_outcome(tally: Tally) -> RunOutcome | None:
+    """Return how a run ended in the eyes of a person: one of layers that passed without any suite was skipped."""
+    done = [step for step in tally.steps.values() if step.outcome not in (None, "skipped")]
+    is_known = len(done) == tally.done - tally.counts.get("skipped", 0)
+    is_empty = all(step.tests is None and step.name.startswith(_BESIDE_SUITES) for step in done)
+    all_skipped = tally.work == "layers" and bool(tally.counts.get("skipped")) and is_known and is_empty
+    return "skipped" if tally.outcome == "passed" and all_skipped else tally.outcome
+
+
+def _counts_of_steps(tally: Tally, numbers: Sequence[tuple[int, str]]) -> str:
+    """Return how many steps came to what; of layers, it says that they are steps, since people expect tests."""
+    parts = [f"{number} {word}" for number, word in numbers]
+    if parts and tally.work == "layers":
+        number, word = numbers[0]
+        parts[0] = f"{how_many(tally, number)} {word}"
+    return ", ".join(parts) or how_many(tally, 0)
 
 
 def _next_commands(tally: Tally) -> list[str]:
@@ -144,6 +164,8 @@ def _name(tally: Tally) -> str:
     return printable(tally.name) or f"run {short_id(tally.run)}"
 
 
+_BESIDE_SUITES = ("service/", "delay/")
+"""How the names of steps of layers begin that run no tests."""
 _EXPLAINED = frozenset(
     {"UsageError", "InternalError", "NoPytest", "CannotStart", "Crashed", "ServiceNotUp", "ServiceDied", "Timeout"}
     | {"BadReport", "NoReport"}

@@ -152,6 +152,8 @@ class StepTally:
         self.outcome = event.outcome
         self.attempts = event.attempts
         self.reason = event.reason
+        if self.tests is not None and event.outcome != "cancelled":  # a step that was cancelled may go on
+            self.tests.settle()
         self._forget_progress()
 
     def _forget_progress(self) -> None:

@@ -36,17 +36,17 @@ class TestTally:
         self.results: dict[str, TestResult] = {}
         self._keep_all = keep_all
         self._noted: dict[str, TestResult] = {}
+        self._simply_passed: set[str] = set()
 
     def take(self, event: TestsFinished) -> None:
         """Take in results."""
         self.planned = event.total or self.planned
         self.origin = event.origin
         for result in event.results:
-            before = self._noted.pop(result.id, None)
-            if before is not None:
-                self.counts.take_back([before])
-                self.bad.pop(result.id, None)
-            if result.outcome != "passed":
+            self._take_back(result.id)
+            if result.outcome == "passed" and not result.flaky:
+                self._simply_passed.add(result.id)
+            else:
                 self._noted[result.id] = result
             if result.outcome in ("failed", "errored", "timed_out"):
                 self.bad[result.id] = result
@@ -54,8 +54,25 @@ class TestTally:
                 self.flaky[result.id] = result
             if self._keep_all:
                 self.results[result.id] = result
-        self.counts.add(event.results)
+            self.counts.add([result])
         self._note_slowest(event.results)
+
+    def settle(self) -> None:
+        """Forget which tests simply passed, because none of them is going to be run again."""
+        self._simply_passed = set()
+
+    def _take_back(self, name: str) -> None:
+        """Uncount what a test came to before, if it did."""
+        if name in self._simply_passed:
+            self._simply_passed.remove(name)
+            self.counts.passed -= 1
+        elif name in self._noted:
+            self.counts.take_back([self._noted.pop(name)])
+            self.bad.pop(name, None)
+            self.flaky.pop(name, None)
+        else:
+            return
+        self.slowest = [result for result in self.slowest if result.id != name]
 
     def _note_slowest(self, results: tuple[TestResult, ...]) -> None:
         least = self.slowest[-1].duration if len(self.slowest) == _SLOWEST else 0.0

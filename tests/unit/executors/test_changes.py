@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from podium.executors import changes
 from podium.executors.changes import (
     SEEN,
     Impacts,
+    Snapshot,
     changed_files,
     differing,
     impact_since,
@@ -106,6 +108,24 @@ def test_large_files_are_compared_by_size_and_time(project, monkeypatch):
     assert differing(before, snapshot(project.folder)) == {"data.bin"}
 
 
+def test_what_was_kept_without_a_time_is_of_no_known_time(project):
+    project.put(str(SEEN), '{"version": 1, "files": {"a": "1"}}')
+    assert remembered(project.folder) == {"a": "1"}
+    assert remembered(project.folder).taken_us == 0
+
+
+def test_what_changed_is_told_with_the_time_at_which_the_last_full_run_began(project):
+    earliest = time.time_ns() // 1000
+    remember(project.folder, seen := snapshot(project.folder))
+    assert earliest <= seen.taken_us <= time.time_ns() // 1000
+    assert impact_since(project.folder).since_us == seen.taken_us
+    project.put("src/a.py", "2")
+    assert impact_since(project.folder).since_us == seen.taken_us
+    remember(project.folder, Snapshot(seen, seen.taken_us + 1))
+    assert impact_since(project.folder).since_us == seen.taken_us + 1
+    assert impact_since(project.committed().folder, "HEAD").since_us == 0
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"version": 1}', '{"version": 2, "files": {}}', "[]", "\xff"])
 def test_what_was_kept_and_cannot_be_read_counts_as_nothing_kept(project, text):
     project.put(str(SEEN), text)
@@ -113,16 +133,17 @@ def test_what_was_kept_and_cannot_be_read_counts_as_nothing_kept(project, text):
 
 
 def test_what_is_kept_replaces_what_was_kept_and_leaves_nothing_else(project):
-    remember(project.folder, {"a": "1"})
-    remember(project.folder, {"b": "2"})
-    assert remembered(project.folder) == {"b": "2"}
+    remember(project.folder, Snapshot({"a": "1"}, 1))
+    remember(project.folder, Snapshot({"b": "2"}, 2))
+    assert (kept := remembered(project.folder)) == {"b": "2"}
+    assert kept.taken_us == 2
     assert [file.name for file in (project.folder / SEEN).parent.iterdir()] == [SEEN.name]
 
 
 def test_a_place_that_cannot_be_written_is_an_error_in_words(project):
     project.put(".podium", "a file")
     with pytest.raises(EnvironmentProblemError, match="cannot be written") as raised:
-        remember(project.folder, {})
+        remember(project.folder, Snapshot({}, 1))
     assert raised.value.diagnostics[0].code == "E502"
 
 
@@ -192,3 +213,37 @@ def test_since_needs_a_repository(project, monkeypatch):
 def test_without_git_itself_files_are_found_all_the_same(project, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert "src/a.py" in snapshot(project.folder)
+
+
+@pytest.fixture
+def odd(project):
+    """A project in git with a file whose name is not UTF-8."""
+    try:
+        project.put(os.fsdecode(b"caf\xe9.txt"), "1")
+    except OSError:
+        pytest.skip("the file system refuses the name")
+    return project.committed()
+
+
+def test_a_file_whose_name_is_not_utf8_is_compared_by_content(odd):
+    remember(odd.folder, seen := snapshot(odd.folder))
+    assert remembered(odd.folder) == seen
+    assert changed_files(odd.folder) == []
+    odd.put(os.fsdecode(b"caf\xe9.txt"), "2")
+    assert changed_files(odd.folder) == changed_files(odd.folder, "HEAD") == ["caf\\xe9.txt"]
+    for revision in ("", "HEAD"):
+        assert impact_since(odd.folder, revision).everything.startswith("caf\\xe9.txt is neither")
+
+
+def test_a_python_file_whose_name_is_not_utf8_may_be_affected_by_anything(odd):
+    odd.put(os.fsdecode(b"test_\xe9.py"), "import a")
+    remember(odd.folder, snapshot(odd.folder))
+    odd.put("src/a.py", "2")
+    assert impact_since(odd.folder).touches("test_\\xe9.py")
+
+
+def test_a_folder_whose_name_is_not_utf8_may_hold_a_project(odd):
+    folder = odd.folder.parent / os.fsdecode(b"caf\xe9")
+    odd.folder.rename(folder)
+    remember(folder, snapshot(folder))
+    assert impact_since(folder).changed == ()

@@ -44,6 +44,15 @@ def test_tests_in_quarantine_do_not_end_a_suite():
     assert EarlyEnding(EarlyEnd(), 1).take([TestResult("t", "failed", quarantined=True)]) is None
 
 
+def test_tests_that_are_repeated_count_once():
+    turns = [TestResult("a", "failed"), TestResult("b", "passed")] * 4 + [TestResult("b", "failed")]
+    assert EarlyEnding(EarlyEnd(), 2).take(turns) == "2 tests did not pass"
+    assert EarlyEnding(EarlyEnd(), 2).take(turns[:-1]) is None
+    assert EarlyEnding(EarlyEnd(consecutive=2)).take([TestResult("a", "failed")] * 3) is None
+    assert EarlyEnding(EarlyEnd(rate=0.6, sample=2)).take(turns) == "2 of 2 tests did not pass, more than 60%"
+    assert EarlyEnding(EarlyEnd(rate=0.6, sample=3)).take(turns) is None
+
+
 @given(st.text(alphabet=".FETsx", max_size=40), st.integers(1, 5), st.integers(1, 7))
 def test_batches_do_not_change_where_it_ends(signs, most, size):
     whole = EarlyEnding(EarlyEnd(consecutive=3), most).take(results(signs))

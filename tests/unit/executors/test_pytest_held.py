@@ -15,8 +15,9 @@ class Process(InProcess):
     """Runs tests of which it is known what comes of them, until it dies over one."""
 
     def __init__(self, count, goes_bad, tries):
-        config = SimpleNamespace(getini=lambda name: [])
-        super().__init__(SimpleNamespace(items=[None] * count, config=config), None, None)
+        config = SimpleNamespace(getini=lambda name: [], option=SimpleNamespace(maxfail=0))
+        session = SimpleNamespace(items=[None] * count, config=config, testsfailed=0)
+        super().__init__(session, None, SimpleNamespace(waiting=lambda: None))
         self.goes_bad = goes_bad
         self.left = tries
 
@@ -84,6 +85,14 @@ def test_nothing_follows_the_end(plan):
             progress.take(test, 1, turn, bad=False)
             is_last = (turn, test) == (plan["repeat"], progress.order[-1])
             assert (progress.rest(1, turn) is None) == is_last
+
+
+def test_one_process_ends_between_repetitions_if_it_is_told_to():
+    process = Process(1, set(), 9)
+    process._channel = SimpleNamespace(waiting=lambda: {"stop": "why"})
+    plan = {"order": None, "chunks": [[0, 1]], "retries": 0, "repeat": 3, "until_fail": False}
+    assert process.tries(plan) == [(0, 1, 1, False)]
+    assert process.broken_off
 
 
 def test_one_process_runs_tests_as_they_were_collected_not_in_chunks():

@@ -56,6 +56,27 @@ def test_quarantined_tests_are_marked_only_if_they_are_bad():
     assert tally.counts.bad == 0
 
 
+def test_single_turns_of_repeated_tests_are_known_at_once():
+    suite = PytestSuite(retries=1, quarantine=(Quarantined("t1", "2030-01-01"),), selection=Selection(repeat=3))
+    tally = tally_of(suite)
+    assert tally.take([one(0), one(1, FAILED, final=False)]) == []
+    assert [(result.id, result.outcome) for result in tally.ended] == [("t0", "passed")]
+    assert tally.take([one(1, FAILED, attempt=2), one(2, FAILED, turn=2)]) == []
+    assert [(result.id, result.outcome, result.quarantined) for result in tally.ended] == [
+        ("t1", "failed", True),
+        ("t2", "failed", False),
+    ]
+    assert tally.take([]) == []
+    assert tally.ended == []
+    assert (tally.done, tally.counts.total) == (0, 0)
+
+
+def test_results_that_are_certain_have_ended_too():
+    tally = tally_of()
+    assert tally.take([one(0), one(1, FAILED, final=False)]) == tally.ended
+    assert [result.id for result in tally.ended] == ["t0"]
+
+
 def test_tests_that_were_never_found_bring_their_own_description():
     (result,) = tally_of().take([one(("x::y", "x.py", 7, ("m",)))])
     assert (result.id, result.file, result.line, result.markers) == ("x::y", "x.py", 7, ("m",))

@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podium.errors import UsageError
-from podium.executors.changes import impact_since, remember, snapshot
+from podium.executors.changes import Snapshot, impact_since, remember, snapshot
 from podium.executors.found import FoundTest
 from podium.executors.selecting import select
 from podium.plan.suites import CommandSuite, PytestSuite, Selection
 from podium.protocols import TestRecord
 
 WEEK = 7 * 24 * 3_600_000_000
+FULL_RUN = 8 * WEEK
+"""When the last full run of a project began [us since the Unix epoch]."""
 
 
 def found_in(*names):
@@ -30,6 +32,11 @@ def selected(found, suite, records, project):
     return select(found, suite, records, project=project, impact_since=partial(impact_since, project))
 
 
+def keep(project):
+    """Remember what there is as what the last full run saw."""
+    remember(project, Snapshot(snapshot(project), FULL_RUN))
+
+
 def names(choice):
     return [test.removeprefix("tests/test_").removesuffix(".py::test_it") for test in choice.ids]
 
@@ -41,7 +48,7 @@ def project(tmp_path):
         for path, text in ((f"src/{name}.py", ""), (f"tests/test_{name}.py", f"import {name}")):
             (tmp_path / path).parent.mkdir(exist_ok=True)
             (tmp_path / path).write_text(text)
-    remember(tmp_path, snapshot(tmp_path))
+    keep(tmp_path)
     return tmp_path
 
 
@@ -83,10 +90,24 @@ def test_when_nothing_changed_nothing_but_failures_and_new_tests_is_run(project)
     records["tests/test_b.py::test_it"] = TestRecord(1.0, "failed")
     choice = chosen(found_in("a", "b", "c"), records, project=project, changed=True)
     assert names(choice) == ["b", "c"]
+    why = "they failed or were skipped last time, or were not run since the last full run began"
     assert choice.notes == (
         "3 of 3 test files cannot come to anything else: no file changed",
-        "2 of their tests are run all the same: they failed last time, or were never run",
+        f"2 of their tests are run all the same: {why}",
     )
+
+
+def test_a_test_that_was_skipped_last_time_is_run_whatever_changed(project):
+    records = passed("a", "b", "c")
+    records["tests/test_b.py::test_it"] = TestRecord(1.0, "skipped", last_us=WEEK * 9)
+    assert names(chosen(found_in("a", "b", "c"), records, project=project, changed=True)) == ["b"]
+
+
+def test_a_test_that_was_not_run_since_the_last_full_run_began_is_run_whatever_changed(project):
+    records = passed("a", "b", "c")
+    for time_us, expected in ((FULL_RUN - 1, ["b"]), (FULL_RUN, [])):
+        records["tests/test_b.py::test_it"] = TestRecord(1.0, "passed", last_us=time_us)
+        assert names(chosen(found_in("a", "b", "c"), records, project=project, changed=True)) == expected
 
 
 def test_without_a_full_run_to_compare_with_all_tests_are_run(project):
@@ -108,7 +129,7 @@ def test_a_suite_below_the_project_has_its_files_there(tmp_path):
     for path, text in {"back/src/a.py": "", "back/tests/test_a.py": "import a", "back/tests/test_b.py": ""}.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
-    remember(tmp_path, snapshot(tmp_path))
+    keep(tmp_path)
     (tmp_path / "back/src/a.py").write_text("x = 1")
     selection = Selection(changed=True)
     for folder in ("back", str(tmp_path / "back")):
@@ -160,7 +181,7 @@ def test_a_budget_takes_failures_then_changed_code_then_new_tests_then_short_one
     records["tests/test_a.py::test_it"] = TestRecord(3.0, "failed", runs=10, failures=1, last_us=9, last_bad_us=9)
     for path in ("d", "e", "f"):
         (project / f"tests/test_{path}.py").write_text("")
-    remember(project, snapshot(project))
+    keep(project)
     (project / "src/b.py").write_text("x = 2")
     found = found_in(*"febdca")
     for budget, expected in ((3, "a"), (6, "ba"), (9, "bca"), (10, "bdca"), (13, "ebdca"), (16, "febdca")):

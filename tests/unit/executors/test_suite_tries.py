@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podium.events import Failure
 from podium.executors.reports.reading import Reading
 from podium.executors.suite_reports import Evidence
 from podium.executors.suite_tries import Turn, Turns, only_these, passed_before, tried_again, what_it_cannot
@@ -82,10 +83,36 @@ def test_of_several_turns_the_first_bad_one_is_shown_and_its_test_is_bad(turns):
     told = together.together()
     (result,) = told.evidence.reading.results
     shown = next((turn for turn in turns if turn[0] != "passed"), turns[-1])
-    assert (result.outcome, told.finished.output, told.bad) == (shown[0], {"exit_code": shown[1]}, shown[1] > 0)
+    assert (result.outcome, told.finished.output, told.failing) == (shown[0], {"exit_code": shown[1]}, shown[1] > 0)
     bad = sum(outcome != "passed" for outcome, _ in turns)
     assert result.message == (f"failed in {bad} of {len(turns)} repetitions" if bad else "")
     assert told.notes[-1] == f"it was run {len(turns)} times"
+
+
+def test_a_turn_of_which_not_all_is_known_is_shown_before_one_that_failed():
+    turns = Turns(turn_of("failed", 1))
+    broken = Evidence(Reading(), Failure("Signal", "killed by SIGSEGV"))
+    turns.add(Turn(Finished("errored"), broken))
+    told = turns.together()
+    assert told.evidence.problem == broken.problem
+    assert [(r.id, r.outcome) for r in told.evidence.reading.results] == [("a", "failed")]
+
+
+def test_a_test_that_is_missing_in_some_turns_is_told_of_all_turns():
+    turns = Turns(turn_of("failed"))
+    turns.add(Turn(Finished("passed"), Evidence()))
+    (result,) = turns.together().evidence.reading.results
+    assert result.message == "failed in 1 of 2 repetitions"
+
+
+def test_how_often_a_test_passed_only_when_it_was_tried_again_is_told():
+    flaky = Reading((TestResult("a", "passed", flaky=True, attempts=2),))
+    turns = Turns(turn_of("passed"))
+    turns.add(Turn(Finished("passed"), Evidence(flaky), failing=True))
+    turns.add(turn_of("passed"))
+    (result,) = turns.together().evidence.reading.results
+    assert (result.outcome, result.flaky, result.attempts) == ("passed", True, 2)
+    assert result.message == "passed only when it was tried again in 1 of 3 repetitions"
 
 
 def test_numbers_without_names_are_those_of_the_turn_that_is_shown():
@@ -97,5 +124,5 @@ def test_numbers_without_names_are_those_of_the_turn_that_is_shown():
 
 def test_tests_of_some_turns_only_are_kept():
     turns = Turns(turn_of("passed"))
-    turns.add(Turn(Finished("passed"), Evidence(Reading((TestResult("b", "failed"),))), bad=True))
+    turns.add(Turn(Finished("passed"), Evidence(Reading((TestResult("b", "failed"),))), failing=True))
     assert [(r.id, r.outcome) for r in turns.together().evidence.reading.results] == [("a", "passed"), ("b", "failed")]

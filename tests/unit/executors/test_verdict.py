@@ -7,22 +7,25 @@ from podium.executors.verdict import judge_layer, numbers
 from podium.test_results import TestCounts
 
 
-def judged(*, criteria=None, **categories):
+def judged(*, criteria=None, own=None, flaky="passed", **categories):
     """Return what a layer with criteria came to; a category is its outcome and its counts."""
     return judge_layer(
         {
             "criteria": criteria or {},
+            "own": own or {},
+            "flaky": flaky,
             "outcomes": {name: outcome for name, (outcome, _) in categories.items()},
             "counts": {name: counts for name, (_, counts) in categories.items()},
         }
     )
 
 
-def followed(own=None, **categories):
+def followed(own=None, *, flaky="passed", **categories):
     """Return what a layer without criteria came to; categories may have their own."""
     return judge_layer(
         {
             "criteria": None,
+            "flaky": flaky,
             "outcomes": {name: outcome for name, (outcome, _) in categories.items()},
             "counts": {name: counts for name, (_, counts) in categories.items()},
             "own": own or {},
@@ -115,6 +118,38 @@ def test_a_category_that_failed_for_another_reason_fails_the_layer():
     assert (finished.outcome, finished.failure.message) == ("failed", "unit failed by its own criteria")
 
 
+def test_a_category_that_failed_though_its_tests_meet_its_own_criteria_fails_the_layer():
+    lenient = {"min_pass_rate": 0.0, "max_failures": 5}
+    categories = {"unit": ("failed", {"passed": 3, "failed": 1})}
+    finished = judged(criteria=lenient, own={"unit": lenient}, **categories)
+    assert (finished.outcome, finished.failure.message) == ("failed", "unit failed by its own criteria")
+    assert judged(criteria=lenient, own={"unit": {"max_failures": 0}}, **categories).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("counts", "outcome", "message"),
+    [
+        ({"passed": 9, "flaky": 1}, "passed", ""),
+        ({"passed": 8, "failed": 1}, "passed", ""),
+        ({"passed": 8, "failed": 1, "flaky": 1}, "failed", "1 failed, 1 flaky of 10; the most that may fail is 1"),
+        ({"passed": 9, "failed": 1, "flaky": 5}, "failed", "1 failed, 5 flaky of 11; the most that may fail is 1"),
+        ({"passed": 9, "flaky": 2}, "failed", "2 flaky of 10; the most that may fail is 1"),
+    ],
+)
+def test_flaky_tests_that_count_as_failed_count_so_by_the_criteria_of_the_layer(counts, outcome, message):
+    criteria = {"min_pass_rate": 0.0, "max_failures": 1}
+    finished = judged(criteria=criteria, flaky="failed", unit=("failed", counts), api=("passed", {"passed": 1}))
+    assert finished.outcome == outcome
+    assert (finished.failure.message if finished.failure else "") == message
+
+
+def test_flaky_tests_of_all_categories_count_together_if_they_count_as_failed():
+    categories = {"unit": ("passed", {"passed": 9, "flaky": 1}), "api": ("passed", {"passed": 9, "flaky": 1})}
+    criteria = {"min_pass_rate": 0.0, "max_failures": 1}
+    assert judged(criteria=criteria, flaky="failed", **categories).outcome == "failed"
+    assert judged(criteria=criteria, **categories).outcome == "passed"
+
+
 def test_only_numbers_that_are_not_zero_are_kept():
     assert numbers(TestCounts()) == {}
     assert numbers(TestCounts(passed=2, left_out=1), 3) == {"passed": 2, "left_out": 1, "critical": 3}
@@ -158,6 +193,15 @@ def test_a_layer_without_criteria_fails_if_a_category_did_and_says_which_and_why
     )
     assert (finished.outcome, finished.failure.type) == ("failed", "Criteria")
     assert finished.failure.message == "unit: 2 failed of 10; the most that may fail is 1; api: 1 timed out of 2"
+
+
+def test_flaky_tests_that_count_as_failed_fail_a_layer_without_criteria_and_are_named():
+    finished = followed(flaky="failed", unit=("failed", {"passed": 3, "flaky": 1}), api=("passed", {"passed": 1}))
+    assert (finished.outcome, finished.failure.message) == ("failed", "unit: 1 flaky of 3")
+    partial = {"api": {"max_failures": 0, "allow_partial": True}}
+    counts = {"passed": 3, "flaky": 1}
+    assert followed(partial, flaky="failed", api=("timed_out", counts)).outcome == "failed"
+    assert followed(partial, flaky="passed", api=("timed_out", counts)).outcome == "passed"
 
 
 def test_a_category_that_failed_over_flaky_or_critical_tests_fails_its_layer():

@@ -1,4 +1,5 @@
 import contextlib
+import json
 import math
 
 import pytest
@@ -27,6 +28,8 @@ plain_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
+short_keys = st.text(st.sampled_from("ab"), min_size=1, max_size=2)
+short_values = st.recursive(st.integers(), lambda inner: st.lists(inner) | st.dictionaries(short_keys, inner))
 
 
 class QuotingDumper(yaml.SafeDumper):
@@ -120,7 +123,7 @@ def test_not_a_number_is_a_float():
 
 
 def test_words_of_yaml_1_1_are_text_as_keys_too():
-    assert value_of("on: 1\nno: 2\n<<: 3\n") == {"on": 1, "no": 2, "<<": 3}
+    assert value_of("on: 1\nno: 2\n") == {"on": 1, "no": 2}
 
 
 @pytest.mark.usefixtures("each_parser")
@@ -151,6 +154,46 @@ def test_an_alias_stands_where_it_is_written_and_its_content_at_the_anchor():
     assert mapped.value["base"] is not mapped.value["sat"]
     assert under(text, mapped.span("sat")) == "*b"
     assert mapped.span("sat", "power") == mapped.span("base", "power")
+
+
+def test_merged_keys_stand_where_they_are_written():
+    text = "base: &b {power: 5 W, band: S}\nsat:\n  <<: *b\n  band: X\n"
+    mapped = load_yaml(text, "f.yaml")
+    assert mapped.value["sat"] == {"power": "5 W", "band": "X"}
+    assert mapped.span("sat", "power") == mapped.span("base", "power")
+    assert mapped.span("sat", "power", key=True) == mapped.span("base", "power", key=True)
+    assert under(text, mapped.span("sat", "band")) == "X"
+    assert mapped.value["base"] == {"power": "5 W", "band": "S"}
+
+
+@pytest.mark.usefixtures("each_parser")
+def test_two_angle_brackets_in_quotes_are_text():
+    assert value_of("'<<': 3\na: {\"<<\": {b: 1}}\n") == {"<<": 3, "a": {"<<": {"b": 1}}}
+
+
+@pytest.mark.parametrize("value", ["3", "text", "~", "[{a: 1}, 3]", "[[{a: 1}]]", "*n"])
+@pytest.mark.usefixtures("each_parser")
+def test_what_is_no_mapping_cannot_be_merged(value):
+    text = f"n: &n 1\nbase:\n  <<: {value}\n"
+    (finding,) = findings(text)
+    assert (finding.code, finding.span.line, finding.span.column) == ("D103", 3, 3)
+    assert finding.hint.startswith("write `<<: *name`")
+
+
+def test_an_alias_without_an_anchor_that_is_to_be_merged_is_reported_once():
+    assert places("a: {<<: *b}\n") == [("D101", 1, 9)]
+    assert places("a: &a {<<: *a}\n") == [("D107", 1, 12)]
+
+
+def test_two_merge_keys_in_one_mapping_are_refused_as_any_key_that_stands_twice():
+    assert places("a: &a {b: 1}\nc:\n  <<: *a\n  <<: *a\n") == [("D102", 4, 3)]
+
+
+def test_merged_values_count_as_aliases_do():
+    lists = "".join(f"a{n}: &a{n} {{<<: *a{n - 1}, k{n}: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30))
+    assert [finding.code for finding in findings("a0: &a0 {ha: 1}\n" + lists)] == ["D107"]
+    half = "[" * 32 + "x" + "]" * 32
+    assert places(f"a: &a {{b: {half}}}\nc: {'[' * 32}{{<<: *a}}{']' * 32}")[0][0] == "D106"
 
 
 def test_lines_are_counted_with_every_kind_of_line_end():
@@ -335,6 +378,21 @@ def test_what_is_dumped_with_quoted_text_is_loaded_back(value):
 @given(plain_values)
 def test_what_is_dumped_with_everything_quoted_and_tagged_is_loaded_back(value):
     assert value_of(yaml.safe_dump(value, default_style='"')) == value
+
+
+@given(st.lists(st.dictionaries(short_keys, short_values, max_size=5), min_size=1, max_size=4))
+def test_a_mapping_that_merges_others_is_the_union_of_all(mappings):
+    own, *others = mappings
+    lines = [f"m{n}: &m{n} {json.dumps(other)}" for n, other in enumerate(others)]
+    names = ", ".join(f"*m{n}" for n in range(len(others)))
+    merged = ", ".join([f"<<: [{names}]", *(f"{json.dumps(key)}: {json.dumps(item)}" for key, item in own.items())])
+    expected = {}
+    for mapping in (*reversed(others), own):
+        expected |= mapping
+    found = value_of("\n".join([*lines, f"own: {{{merged}}}"]))
+    assert found["own"] == expected
+    assert list(found["own"]) == list(expected)
+    assert [found[f"m{n}"] for n in range(len(others))] == others
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]{1,8}", fullmatch=True), st.integers(), min_size=1))

@@ -76,7 +76,7 @@ def test_doctests_are_tests_of_the_whole_project(project, options):
 def test_doctests_alone_are_tests(project):
     project.put("shop.py").settings("addopts = --doctest-modules")
     assert project.suites == {"tests": PytestSuite(paths=(".",))}
-    assert project.settings("addopts = -q").suites == {}
+    assert project.settings("addopts = -q").suites == {"tests": PytestSuite()}
 
 
 def test_doctests_are_what_categories_leave(project):
@@ -104,6 +104,58 @@ def test_doctests_are_left_by_markers(project):
     }
 
 
+@pytest.mark.parametrize(
+    "option", ["-m 'not network'", "-m'not network'", "-qm 'not network'", "-q\n    -m not_network"]
+)
+def test_markers_are_no_categories_if_the_options_of_pytest_choose_by_markers(project, option):
+    marked = "import pytest\n@pytest.mark.slow\ndef test_it(): pass\n"
+    project.put("tests/test_a.py", text=marked).settings("markers =", "    slow", f"addopts = {option}")
+    assert project.suites == {"tests": PytestSuite(paths=("tests",))}
+
+
+def test_folders_are_categories_though_the_options_of_pytest_choose_by_markers(project):
+    project.put("tests/unit/test_a.py", "tests/e2e/test_b.py").settings("addopts = -m 'not network'")
+    assert project.suites == {"unit": PytestSuite(paths=("tests/unit",)), "e2e": PytestSuite(paths=("tests/e2e",))}
+
+
+def test_options_of_pytest_that_choose_by_markers_may_be_in_the_environment(project, monkeypatch):
+    marked = "import pytest\n@pytest.mark.slow\ndef test_it(): pass\n"
+    project.put("tests/test_a.py", text=marked).settings("markers =", "    slow", "addopts = -q --maxfail=2 -p mine")
+    assert project.suites["slow"].markers == "slow"
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-m 'not network'")
+    assert project.suites == {"tests": PytestSuite(paths=("tests",))}
+
+
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [
+        ("docs/test_doc.txt", "`docs/test_doc.txt` may hold doctests"),
+        ("cases/conftest.py", "no file is called a test, and `cases/conftest.py` may say which other files hold tests"),
+        ("pytest.ini", "no file is called a test, and pytest has settings in `pytest.ini`"),
+    ],
+)
+def test_pytest_itself_looks_for_tests_where_no_file_is_called_one(project, file, why):
+    project.put("shop.py", "notes.txt")
+    assert project.suites == {}
+    project.put(file, text="")
+    assert project.suites == {"tests": PytestSuite()}
+    assert [category.why for category in derive(project.folder)] == [why]
+    loaded = load_layers_text(layers_document(derive(project.folder), "shop"))
+    assert not loaded.warnings
+    (category,) = loaded.document.layers["fast_feedback"].categories
+    assert category.pytest.paths == []
+
+
+def test_settings_above_a_folder_without_tests_make_it_no_category(tmp_path):
+    Project(tmp_path).settings("addopts = -q")
+    assert Project(tmp_path / "shop").put("shop.py").suites == {}
+
+
+def test_suites_of_other_languages_are_found_without_a_guess_about_pytest(project):
+    project.put("conftest.py", text="").put("go.mod", "shop_test.go")
+    assert sorted(project.suites) == ["go"]
+
+
 def test_paths_that_are_not_there_are_not_relied_on(project):
     project.put("tests/test_a.py").settings("testpaths = checks specs")
     assert project.suites == {"tests": PytestSuite(paths=("tests",))}
@@ -111,7 +163,7 @@ def test_paths_that_are_not_there_are_not_relied_on(project):
 
 def test_paths_that_are_there_are_relied_on_even_if_they_hold_no_tests(project):
     project.put("tests/test_a.py", "checks/data.txt").settings("testpaths = checks")
-    assert project.suites == {}
+    assert project.suites == {"tests": PytestSuite()}
 
 
 def test_settings_above_the_project_count_but_not_where_they_look_for_tests(tmp_path):

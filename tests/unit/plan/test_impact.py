@@ -301,19 +301,26 @@ def test_files_of_a_suite_have_a_place_in_the_project(folder, file, place):
 
 def test_failures_a_selection_would_have_missed_are_found():
     impact = Impact(
-        ("src/a.py",), frozenset({"src/a.py", "tests/test_a.py"}), frozenset({"tests/test_a.py", "tests/test_b.py"})
+        ("src/a.py",),
+        frozenset({"src/a.py", "tests/test_a.py"}),
+        frozenset({"tests/test_a.py", "tests/test_b.py"}),
+        since_us=5,
     )
     results = [
         TestResult("a", "failed", file="tests/test_a.py"),
         TestResult("b", "failed", file="tests/test_b.py"),
         TestResult("new", "failed", file="tests/test_b.py"),
         TestResult("always", "failed", file="tests/test_b.py"),
+        TestResult("skipped", "failed", file="tests/test_b.py"),
+        TestResult("back", "failed", file="tests/test_b.py"),
         TestResult("fine", "passed", file="tests/test_b.py"),
         TestResult("excused", "failed", file="tests/test_b.py", quarantined=True),
         TestResult("elsewhere", "failed"),
     ]
-    records = {name: TestRecord(1.0, "passed") for name in ("a", "b", "fine", "excused", "elsewhere")}
-    records["always"] = TestRecord(1.0, "failed")
+    records = {name: TestRecord(1.0, "passed", last_us=5) for name in ("a", "b", "fine", "excused", "elsewhere")}
+    records["always"] = TestRecord(1.0, "failed", last_us=5)
+    records["skipped"] = TestRecord(1.0, "skipped", last_us=5)
+    records["back"] = TestRecord(1.0, "passed", last_us=4)
     (found,) = missed(impact, results, records)
     assert (found.test, found.file) == ("b", "tests/test_b.py")
     assert found.finding.severity == "warning"

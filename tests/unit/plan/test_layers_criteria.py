@@ -37,6 +37,13 @@ def test_a_layer_knows_the_criteria_of_its_categories():
     assert {msgspec.convert(criteria, Criteria) for criteria in own.values()} == {Criteria(0.0, 5)}
 
 
+def test_a_layer_knows_what_flaky_tests_count_as():
+    text = native("  a: {categories: [{name: c, shell: x}]}\n")
+    assert "flaky" not in step(planned(text), "a").work.payload
+    strict = planned(text + "defaults: {flaky: failed}\n")
+    assert step(strict, "a").work.payload["flaky"] == suite(strict, "a/c", CommandSuite).flaky == "failed"
+
+
 def test_what_is_critical_for_a_layer_is_so_in_its_categories():
     made = planned(
         native(

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from podium.model.scenario import Verdict
-from podium.sinks.lines import Lines, verdict_line
+from podium.sinks.lines import ClosingLines, Lines, verdict_line
 from podium.sinks.writing import how_long, printable
 
 
@@ -151,6 +151,47 @@ def test_a_run_without_steps(story):
     assert text_of(story) == (
         "run 456789ab: 0 steps, 2 slots, run 456789ab\n\nrun 456789ab passed: 0 steps in 0.00 s\n"
     )
+
+
+def closing_line(story, sink=Lines):
+    stream = io.StringIO()
+    story.feed(sink(stream))
+    return stream.getvalue().splitlines()[-1]
+
+
+@pytest.mark.parametrize("sink", [Lines, ClosingLines])
+def test_layers_of_which_everything_was_skipped_did_not_pass_in_the_closing_line(story, sink):
+    story.begin(work="layers").done("fast/unit", "skipped", "none of 6 tests is selected").done("fast", "skipped")
+    assert closing_line(story.finish(skipped=2), sink) == "nominal skipped: 2 steps skipped in 12.3 s"
+
+
+def test_layers_of_which_only_a_service_was_not_skipped_did_not_pass_in_the_closing_line(story):
+    story.begin(work="layers").case("service/web").done("fast/unit", "skipped").done("fast", "skipped")
+    story.finish(passed=1, skipped=2)
+    assert closing_line(story) == "nominal skipped: 1 step passed, 2 skipped in 12.3 s"
+
+
+def test_layers_of_which_something_was_run_passed(story):
+    story.begin(work="layers").case("fast/unit").case("fast").done("slow/e2e", "skipped").done("slow", "skipped")
+    assert closing_line(story.finish(passed=2, skipped=2)) == "nominal passed: 2 steps passed, 2 skipped in 12.3 s"
+
+
+def test_layers_that_were_resumed_passed_though_what_was_left_was_skipped(story):
+    story.begin(work="layers")
+    story.records.clear()  # the sink joins at the resumption
+    story.resume().done("slow/e2e", "skipped").done("slow", "skipped").finish(passed=2, skipped=2)
+    assert "passed" in closing_line(story).split(":")[0]
+
+
+def test_a_workflow_of_which_everything_was_skipped_passed(story):
+    story.begin(work="workflow").done("a", "skipped").done("b", "skipped")
+    assert closing_line(story.finish(skipped=2)) == "nominal passed: 2 skipped in 12.3 s"
+
+
+def test_layers_without_results_of_tests_count_steps_and_say_so(story):
+    story.begin(work="layers").case("fast/unit", "errored").case("fast", "errored").finish("errored", errored=2)
+    text = text_of(story)
+    assert "\nnominal errored: 2 steps errored in 12.3 s\n" in text
 
 
 def test_no_records_no_text(story):

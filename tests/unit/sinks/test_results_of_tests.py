@@ -11,6 +11,7 @@ from podium.events import (
     AttemptStarted,
     Failure,
     RunFinished,
+    RunResumed,
     RunStarted,
     StepFinished,
     TestsFinished,
@@ -94,6 +95,43 @@ def test_the_last_result_of_a_test_counts():
     tally.take("run", events(RESULTS[:3], (TestResult("a.py::bad", "passed", flaky=True, attempts=2),)))
     assert (tally.tests.passed, tally.tests.failed, tally.tests.flaky) == (3, 0, 1)
     assert tally.steps["fast/unit"].tests.bad == {}
+
+
+def interrupted(*, batches, again):
+    """Return the records of a run that was interrupted after some batches of results, and resumed with others."""
+
+    def attempt(token, outcome, results):
+        yield AttemptStarted(1, step="fast/unit", number=token, token=token)
+        yield from (TestsFinished(2, step="fast/unit", token=token, results=batch) for batch in results)
+        yield AttemptFinished(3, step="fast/unit", token=token, outcome=outcome, duration=1.0)
+        yield StepFinished(3, step="fast/unit", outcome=outcome)
+        yield RunFinished(3, outcome=outcome, counts={outcome: 1}, duration=1.0)
+
+    story = [
+        RunStarted(1, run="0" * 8 + "-run", work="layers", name="mine", definition="", steps=1, slots=1),
+        *attempt(1, "cancelled", batches),
+        RunResumed(4, engine="h:1:1"),
+        *attempt(2, "passed", again),
+    ]
+    return [Record(number, event) for number, event in enumerate(story, 1)]
+
+
+def test_a_test_that_passed_before_an_interruption_and_again_after_it_counts_once():
+    one, other, third = (TestResult(name, "passed", 1.0) for name in "abc")
+    bad = TestResult("b", "failed", 0.5)
+    tally = Tally()
+    tally.take("run", interrupted(batches=[(one,), (bad,)], again=[(one, other), (third,)]))
+    tests = tally.steps["fast/unit"].tests
+    assert (tests.counts.passed, tests.counts.total, tests.bad) == (3, 3, {})
+    assert [result.id for result in tests.slowest] == ["a", "b", "c"]
+
+
+def test_a_flaky_test_that_is_run_again_is_as_flaky_as_its_last_result_says():
+    first = TestResult("a", "passed", attempts=2, flaky=True)
+    tally = Tally()
+    tally.take("run", interrupted(batches=[(first,)], again=[(TestResult("a", "passed"),)]))
+    tests = tally.steps["fast/unit"].tests
+    assert (tests.counts.passed, tests.counts.flaky, tests.flaky) == (1, 0, {})
 
 
 def test_how_far_a_suite_is_follows_from_the_tests_that_are_done():

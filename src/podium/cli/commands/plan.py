@@ -52,10 +52,16 @@ def command(context: click.Context, *, format_: str, **asked: Any) -> int:
 
 
 def _plan_layers(choice: dict[str, Any], paths: tuple[Path, ...], format_: str) -> int:
-    from podium.cli.layers import find_project, planned_layers, print_layers  # noqa: PLC0415 (only for layers)
+    from podium.cli.layers import (  # noqa: PLC0415 (only for layers)
+        background_wanted,
+        find_project,
+        planned_layers,
+        print_layers,
+    )
 
     if paths and choice["config"]:
         raise UsageError(f"--config has no effect with {paths[0]}", hint="name the layers once; leave one of them out")
     project = find_project(paths[0] if paths else choice["config"])
-    print_layers(project, planned_layers(project, {**choice, "allow_prod": True}), format_)
+    asked = {**choice, "allow_prod": True, "with_background": background_wanted(choice)}
+    print_layers(project, planned_layers(project, asked), format_)
     return 0

@@ -50,11 +50,13 @@ class Phase(NamedTuple):
         positions: Position to index of the test.
         chunks: Ranges of positions, in the order in which they are handed out.
         workers: How many workers there are.
+        final: No test that fails in it is run again.
     """
 
     positions: Sequence[int]
     chunks: Sequence[tuple[int, int]]
     workers: int
+    final: bool = True
 
 
 class Done(NamedTuple):
@@ -85,6 +87,7 @@ class _Child:
         self.dump = dump
         self.patience = patience
         self.rest = b""
+        self.handed_in = -1
 
 
 class Fleet:
@@ -169,7 +172,7 @@ class Fleet:
         self._board.assign(slot, *left)
         task = Task(slot, f"gw{self._names}", self._phase.positions, self._firsts)
         self._names += 1
-        task.count = self._phase.workers
+        task.count, task.counts_failures = self._phase.workers, self._phase.final
         task.memory, task.every_report, task.wanted = self._terms.memory, self._terms.every_report, self._terms.wanted
         dump = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (lives as long as the worker)
         task.dump = dump
@@ -251,12 +254,12 @@ class Fleet:
     def _take(self, child: _Child, entry: list[Any]) -> None:
         if isinstance(entry[0], int):
             position, microseconds, ended_us = entry
-            self._crashes = 0
+            self._crashes, child.handed_in = 0, position
             record = Record(0, microseconds / 1e6, ended_us)
             self._done(Done(self._phase.positions[position], child.slot + 1, record, [], alone=False))
         elif entry[0] == "test":
             _, position, fields, reports, alone = entry
-            self._crashes = 0
+            self._crashes, child.handed_in = 0, position
             self._done(Done(self._phase.positions[position], child.slot + 1, Record(*fields), reports, alone))
         else:
             self._said(entry)
@@ -277,7 +280,7 @@ class Fleet:
             self._said(["note", "what tests registered with `atexit` took too long, and was broken off"])
         left = self._board.left_by(child.slot)
         self._crashes += 1
-        if running is not None:
+        if running is not None and running[0] != child.handed_in:
             self._put_down(child, running, status)
         child.dump.close()
         if self._board.stopped:

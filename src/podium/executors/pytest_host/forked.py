@@ -13,6 +13,7 @@ from .channel import Channel
 from .fleet import Done, Fleet, Phase, Terms
 from .outbox import Outbox
 from .records import BAD, PASSED
+from .reports import made_report, with_tuples
 
 _CONFIRMING, _CONFIRMING_SHARE = 2.0, 0.2
 """How long tests may be run again, in order, to see whether they failed because they were run apart [s]; or which share
@@ -29,6 +30,9 @@ class Forked:
         channel: From which word may come to stop.
         job: What the executor asked for.
         said: Called with what workers say besides results.
+
+    Attributes:
+        broken_off: Some tests were not run as often as was asked for.
     """
 
     def __init__(
@@ -57,14 +61,22 @@ class Forked:
         self._only: frozenset[int] | None = None
         self._confirming = False
         self._durations: dict[int, float] = {}
-        self._passed = 0
+        self._tried: set[int] = set()
+        self._passed_before: dict[int, float] = {}
+        self._begun: set[str] = set()
+        self.broken_off = False
+        self._passed: dict[int, Done] = {}
 
     def run(self, plan: dict[str, Any]) -> None:
         """Run all phases; afterwards raise what pytest would have raised."""
         count = len(self._session.items)
         order = plan["order"] if plan["order"] is not None else range(count)
-        main = Phase(order, [tuple(chunk) for chunk in plan["chunks"]], plan["workers"])
         self._last_attempt = plan["retries"] + 1
+        final = self._last_attempt == 1
+        self._passed_before = dict(plan["passed"])
+        self._begun = {self._module(index) for index in self._passed_before}
+        main = Phase(order, [tuple(chunk) for chunk in plan["chunks"]], plan["workers"], final)
+        self.broken_off = True
         capture: Any = self._session.config.pluginmanager.getplugin("capturemanager")
         _prepare_folder(self._session.config)
         if capture is not None:
@@ -73,11 +85,13 @@ class Forked:
         try:
             for self._turn in range(1, plan["repeat"] + 1):
                 self._run_once(main)
-                if self._stopped or (plan["until_fail"] and self._bad):
+                if self._stopped or (plan["until_fail"] and self._has_failed):
                     break
         finally:
             signal.signal(signal.SIGTERM, before)
             self._fleet.close()
+            all_turns = self._turn == plan["repeat"] or (plan["until_fail"] and self._has_failed)
+            self.broken_off = not all_turns or len(self._tried) < len(main.positions)
             if capture is not None:
                 capture.start_global_capturing()
         if plan["repeat"] > 1:
@@ -85,8 +99,13 @@ class Forked:
         self._tell_terminal()
         self._raise()
 
+    @property
+    def _has_failed(self) -> bool:
+        """Whether a test did not pass in this turn, at once or at all."""
+        return bool(self._bad) or self._attempt > 1
+
     def _run_once(self, main: Phase) -> None:
-        self._bad, self._alone, self._attempt = {}, [], 1
+        self._bad, self._alone, self._attempt, self._tried = {}, [], 1, set()
         self._fleet.run(main)
         if self._alone and not self._stopped:
             self._confirm(main)
@@ -94,38 +113,43 @@ class Forked:
             self._attempt += 1
             again = sorted(self._bad)
             self._bad = {}
-            self._fleet.run(Phase(again, self._by_module(again), min(main.workers, len(again))))
+            final = self._attempt == self._last_attempt
+            self._fleet.run(Phase(again, self._by_module(again), min(main.workers, len(again)), final))
 
     def _confirm(self, main: Phase) -> None:
         """Run what failed apart from the tests before it once more, after them."""
-        places = {index: place for place, index in enumerate(main.positions)}
         modules: dict[str, list[int]] = {}
-        for index in main.positions:
+        for index in sorted({*main.positions, *self._passed_before}):
             modules.setdefault(self._module(index), []).append(index)
         chosen: list[int] = []
         suspects = set(self._alone)
         expected = 0.0
         budget = max(_CONFIRMING, _CONFIRMING_SHARE * sum(self._durations.values()))
         for module in {self._module(index) for index in self._alone}:
-            members = sorted(modules[module], key=places.__getitem__)
+            members = modules[module]
             last = max(place for place, index in enumerate(members) if index in suspects)
             needed = members[: last + 1]
-            expected += sum(self._durations.get(index, 0.0) for index in needed)
+            expected += sum(self._durations.get(index, self._passed_before.get(index, 0.0)) for index in needed)
             if expected > budget:
                 break
             chosen += needed
         confirmed = suspects.intersection(chosen)
         for index in suspects - confirmed:
             self._final(self._bad[index])
+        if confirmed != suspects:
+            number = _tests(len(suspects - confirmed))
+            self._said(
+                ["note", f"{number} failed apart from those before in their module, which take long to run again"]
+            )
         if not confirmed:
             return
         self._only, self._confirming = frozenset(confirmed), True
         chunks = self._by_module(chosen)
         try:
-            self._fleet.run(Phase(chosen, chunks, min(main.workers, len(chunks))))
+            self._fleet.run(Phase(chosen, chunks, min(main.workers, len(chunks)), main.final))
         finally:
             self._only, self._confirming = None, False
-        number = f"{len(confirmed)} test{'' if len(confirmed) == 1 else 's'}"
+        number = _tests(len(confirmed))
         self._said(["note", f"{number} failed apart from those before in their module, and ran again after these"])
 
     def _module(self, index: int) -> str:
@@ -152,7 +176,7 @@ class Forked:
             self._show(done)
             return
         self._bad[index] = done
-        if done.alone and not self._confirming:
+        if not self._confirming and (done.alone or self._module(index) in self._begun):
             self._alone.append(index)
         elif self._attempt == self._last_attempt:
             self._final(done)
@@ -166,6 +190,7 @@ class Forked:
             self._show(done)
 
     def _put(self, done: Done, *, final: bool) -> None:
+        self._tried.add(done.test)
         self._outbox.put(
             done.test, done.record, worker=done.worker, attempt=self._attempt, turn=self._turn, final=final
         )
@@ -175,22 +200,23 @@ class Forked:
         config = self._session.config
         if not done.reports:
             if done.record.outcome == PASSED and not self._every:
-                self._passed += 1
+                self._passed[done.test] = done
                 return
-            self._log(_report(self._session.items[done.test], done))
+            self._log(made_report(self._session.items[done.test], done.record))
             return
         for data in done.reports:
-            self._log(config.hook.pytest_report_from_serializable(config=config, data=data))
+            self._log(config.hook.pytest_report_from_serializable(config=config, data=with_tuples(data)))
 
     def _log(self, report: Any) -> None:
         self._session.config.hook.pytest_runtest_logreport(report=report)
 
     def _tell_terminal(self) -> None:
-        """Let the summary count the tests that passed, though it has not seen them."""
+        """Let the summary know the tests that passed, though no hook has seen them."""
         reporter: Any = self._session.config.pluginmanager.getplugin("terminalreporter")
         if reporter is not None and self._passed:
-            report = _Passed()
-            reporter.stats.setdefault("passed", []).extend([report] * self._passed)
+            items = self._session.items
+            passed = [made_report(items[done.test], done.record) for done in self._passed.values()]
+            reporter.stats.setdefault("passed", []).extend(passed)
 
     def _heard(self, entry: list[Any]) -> None:
         if entry[0] == "exit":
@@ -230,22 +256,8 @@ class Forked:
             raise session.Interrupted(session.shouldstop)
 
 
-class _Passed:
-    """Stands for every test that passed and has no report here."""
-
-    outcome = "passed"
-    count_towards_summary = True
-    nodeid = ""
-    sections: list[Any] = []  # noqa: RUF012 (never changed)
-    longrepr = None
-
-
-def _report(item: Any, done: Done) -> Any:
-    """Return a report about a test whose worker could not make one."""
-    path, line, domain = item.location
-    return pytest.TestReport(
-        item.nodeid, (path, line, domain), {}, "failed", done.record.message, "call", (), done.record.duration
-    )
+def _tests(number: int) -> str:
+    return f"{number} test{'' if number == 1 else 's'}"
 
 
 def _failed_last(config: pytest.Config) -> frozenset[str]:

@@ -106,6 +106,6 @@ class Progress:
         pending = [test for test in everything if test not in done]
         if pending or (bad and attempt < self.attempts):
             return pending, bad
-        if turn == self._repeat or (bad and self._until_fail):
+        if turn == self._repeat or (self._until_fail and (bad or attempt > 1)):
             return None
         return pending, bad

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -40,27 +41,53 @@ class InProcess:
         self._attempt = self._turn = 1
         self._last_attempt = 1
         self._bad: list[int] = []
+        self._until_fail = False
+        self._left_of_turn = self._turns_left = 0
+        self._expected: set[str] = set()
+        self._finished: set[str] = set()
         self._looked = 0.0
         self._stopped = False
         marks = [line.partition(":")[0].partition("(")[0].strip() for line in session.config.getini("markers")]
         self._marks = frozenset(marks)
 
+    @property
+    def broken_off(self) -> bool:
+        """Whether some tests were not run as often as was asked for."""
+        if self.index < 0 and self._expected:
+            return not self._expected <= self._finished
+        return bool(self._left_of_turn or (self._turns_left and not (self._until_fail and self._has_failed)))
+
+    @property
+    def _has_failed(self) -> bool:
+        """Whether a test did not pass in this turn, at once or at all."""
+        return bool(self._bad) or self._attempt > 1
+
+    def expect(self, nodeids: Iterable[str]) -> None:
+        """Take note of what a worker of pytest-xdist has collected."""
+        self._expected.update(nodeids)
+
     def run(self, plan: dict[str, Any]) -> None:
         """Run tests in this process."""
         order = order_of(plan, len(self._session.items))
         self._last_attempt = plan["retries"] + 1
+        self._until_fail = plan["until_fail"]
         first = attempt = 1
         pending, bad = order, []
         if "rest" in plan:  # another process has run some of it
             first, attempt, pending, bad = plan["rest"]
         for self._turn in range(first, plan["repeat"] + 1):
+            self._turns_left = plan["repeat"] - self._turn
+            self._left_of_turn = len(pending) if attempt == 1 else 0
             for self._attempt in range(attempt, plan["retries"] + 2):
                 self._bad = bad
-                self._all(pending)
+                self._try_all(pending)
                 pending, bad = self._bad, []
                 if not pending or self._stopped:
                     break
-            if self._stopped or (plan["until_fail"] and pending):
+            if self._stopped or (self._until_fail and self._has_failed):
+                return
+            self._look()
+            if self._stopped:
                 return
             attempt, pending = 1, order
 
@@ -84,11 +111,27 @@ class InProcess:
             path, line, _ = reports[0].location
             markers = sorted(self._marks.intersection(reports[0].keywords))
             test = [nodeid, str(path), (line or 0) + 1, markers]
+            self._finished.add(nodeid)
         node = getattr(getattr(reports[0], "node", None), "gateway", None)
         worker = int("".join(filter(str.isdigit, getattr(node, "id", ""))) or 0) + 1
         final = not bad or self.index < 0 or self._attempt == self._last_attempt
         self._outbox.put(test, record, worker=worker, attempt=self._attempt, turn=self._turn, final=final)
         self._outbox.flush_in_time()
+
+    def _try_all(self, order: list[int]) -> None:
+        """Run tests; what fails and is run again is not among the failures that `--maxfail` limits."""
+        if self._attempt == self._last_attempt:
+            self._all(order)
+            return
+        session = self._session
+        failed, most = session.testsfailed, session.config.option.maxfail
+        session.config.option.maxfail = 0
+        try:
+            self._all(order)
+        finally:
+            session.config.option.maxfail = most
+        if not self._stopped:
+            session.testsfailed = failed
 
     def _all(self, order: list[int]) -> None:
         session = self._session
@@ -97,17 +140,24 @@ class InProcess:
             following = items[order[place + 1]] if place + 1 < len(order) else None
             self.index = index
             self._one(items[index], following)
+            if self._attempt == 1:
+                self._left_of_turn -= 1
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
                 raise session.Interrupted(session.shouldstop)
-            now = time.monotonic()
-            if following is not None and now - self._looked > _BETWEEN:
-                self._looked = now
-                if self._channel.waiting() is not None:
-                    self._stopped = True
-                    session._setupstate.teardown_exact(None)  # type: ignore[attr-defined]
-                    return
+            if following is not None:
+                self._look()
+            if self._stopped:
+                session._setupstate.teardown_exact(None)  # type: ignore[attr-defined]
+                return
+
+    def _look(self) -> None:
+        """See whether word has come to stop, if the last time was long enough ago."""
+        now = time.monotonic()
+        if now - self._looked > _BETWEEN:
+            self._looked = now
+            self._stopped = self._channel.waiting() is not None
 
     def _one(self, item: Any, following: Any) -> None:
         if self._held is not None:

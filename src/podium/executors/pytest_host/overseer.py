@@ -80,7 +80,7 @@ class _Child:
         self.dump = dump
         self.patience = Patience(pid, timeout)
         self.has_plan = False
-        self.has_ended = False
+        self.has_ended = self.has_nothing = False
         self._rest = b""
 
     def read(self) -> list[dict[str, Any]]:
@@ -191,6 +191,7 @@ class Overseer:
             if "end" in message and self._replaced:
                 message["end"]["notes"] += self._notes()
                 message["end"]["seconds"]["run"] = time.monotonic() - self._began
+                message["end"]["broken_off"] = message["end"]["broken_off"] or child.has_nothing
             self._outbox.flush()
             self._channel.send(message)
 
@@ -206,7 +207,9 @@ class Overseer:
             known.setdefault(self._names[number], []).append(number)
         self._numbers = [known[name].pop() if known.get(name) else -1 for name in names]
         child.has_plan = True
-        child.tell({"run": self._what_is_left()})
+        left = self._what_is_left()
+        child.has_nothing = left is None
+        child.tell({"run": left})
 
     def _what_is_left(self) -> dict[str, Any] | None:
         """Return the plan for a further child, in its own numbers."""
@@ -267,6 +270,10 @@ class Overseer:
         final = attempt == self._progress.attempts
         self._outbox.put(test, record, worker=1, attempt=attempt, turn=turn, final=final)
 
+    def _is_broken_off(self) -> bool:
+        """Return whether something is left to run."""
+        return self._progress is not None and self._progress.rest(*self._at) is not None
+
     def _notes(self) -> list[str]:
         if not self._replaced:
             return []
@@ -283,6 +290,7 @@ class Overseer:
             "errors": [],
             "runner": f"pytest {pytest.__version__}, one process",
             "seconds": {"run": time.monotonic() - self._began},
+            "broken_off": self._is_broken_off(),
         }
         self._channel.send({"end": end})
         os._exit(code)

@@ -55,6 +55,7 @@ class HostPlugin:
         self._workers = 1
         self._runs_nothing = False
         self._inprocess: InProcess | None = None
+        self._forked: Forked | None = None
         self._collecting = 0.0
         self.worker: Any = None
         self._asks_status = True
@@ -131,6 +132,12 @@ class HostPlugin:
         if self.worker is None and self._inprocess is not None:
             self._inprocess.finished(nodeid)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Take note of the tests that pytest-xdist is to run."""
+        if self._inprocess is not None:
+            self._inprocess.expect(ids)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> object:
         """Run what the executor chooses of what was collected."""
@@ -191,6 +198,7 @@ class HostPlugin:
             files = f"{len(self._skipped)} file{'' if len(self._skipped) == 1 else 's'}"
             self._notes.append(f"{files} skipped as a whole: {'; '.join(self._skipped[:_FEW])}")
         warnings = [f"{place}: {category}: {text}" for category, text, place in self._warnings]
+        runner = self._forked or self._inprocess
         return {
             "end": {
                 "code": code,
@@ -201,6 +209,7 @@ class HostPlugin:
                 "runner": f"pytest {pytest.__version__}" + (f", {self._runner}" if self._runner else ""),
                 "workers": self._workers,
                 "seconds": self.seconds,
+                "broken_off": runner is not None and runner.broken_off,
             }
         }
 
@@ -221,10 +230,10 @@ class HostPlugin:
                 self._runs_nothing = True
                 self._workers = plan["workers"]
                 self._runner = f"{self._workers} forked worker{'s' if self._workers != 1 else ''}"
-                forked = Forked(
+                self._forked = Forked(
                     session, self, outbox=self._outbox, channel=self._channel, job=self._job, said=self._said
                 )
-                forked.run(plan)
+                self._forked.run(plan)
         finally:
             self._outbox.flush()
             self.seconds["run"] = time.monotonic() - began

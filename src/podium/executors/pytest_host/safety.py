@@ -104,9 +104,15 @@ def _option(argument: str) -> str:
     return argument[:2]
 
 
+_OF_PASSED = frozenset("pPA")
+"""Letters of `-r` with which the summary shows tests that passed."""
+
+
 def every_report(config: pytest.Config) -> bool:
     """Return whether somebody in the parent wants to see the reports of all tests."""
     if config.getoption("durations", None) is not None or config.getoption("xmlpath", None):
+        return True
+    if not _OF_PASSED.isdisjoint(config.getoption("reportchars", None) or ""):
         return True
     return any(not builtin(impl.plugin) for impl in config.hook.pytest_runtest_logreport.get_hookimpls())
 

@@ -36,6 +36,8 @@ class Task:
         memory: Limit of private memory, None if there is none [byte].
         every_report: Hand in the reports of tests that passed, too.
         wanted: Node ids whose reports are handed in anyway.
+        count: How many workers there are.
+        counts_failures: It ends after as many failures as `--maxfail` says; otherwise only its parent does.
     """
 
     def __init__(self, slot: int, name: str, positions: Sequence[int], firsts: Sequence[int]) -> None:
@@ -49,6 +51,7 @@ class Task:
         self.every_report = False
         self.wanted: frozenset[str] = frozenset()
         self.count = 1
+        self.counts_failures = True
 
 
 class Worker:
@@ -100,7 +103,7 @@ class Worker:
 
     def send(self, message: Any) -> None:
         """Hand something in."""
-        self._write(json.dumps(message, default=repr).encode("ascii") + b"\n")
+        self._write(_line(message))
 
     def warned(self, category: str, text: str, place: str) -> None:
         """Hand in a warning, each only once."""
@@ -128,9 +131,9 @@ class Worker:
         if os.getpid() != self.pid:  # a child that a test forked came back from it
             os._exit(0)
         self._hand_in(item, position)
+        board.finish(task.slot)
         if not self._resolved:
             self._resolve()
-        board.finish(task.slot)
         return self._next
 
     def _hand_in(self, item: Any, position: int) -> None:
@@ -141,15 +144,22 @@ class Worker:
             self._write(b"[%d,%d,%d]\n" % (position, int(duration * 1e6), record.ended_us))
             return
         keep = wanted or record.outcome != PASSED
-        serial = self._serial() if keep else []
         alone = record.outcome in BAD and self.task.firsts[position] < self._unbroken_from
-        self.send(["test", position, list(record._replace(duration=duration)), serial, alone])
+        fields = list(record._replace(duration=duration))
+        try:
+            line = _line(["test", position, fields, self._serial() if keep else [], alone])
+        except Exception as error:  # noqa: BLE001 (what the project's values do when they are written out)
+            problem = f"{type(error).__name__}: {error}"
+            self.send(["note", f"plugins were told only what `{item.nodeid}` came to, not its reports: {problem}"])
+            line = _line(["test", position, fields, [], alone])
+        self._write(line)
 
     def _serial(self) -> list[Any]:
         config = self.session.config
         return [config.hook.pytest_report_to_serializable(config=config, report=report) for report in self.reports]
 
     def _teardown_late(self, nextitem: Any) -> None:
+        __tracebackhide__ = True
         if os.getpid() != self.pid:  # a child that a test forked came back from it: it must not take anything
             os._exit(0)
         why = self.session.shouldfail or self.session.shouldstop
@@ -180,6 +190,10 @@ class Worker:
             os._exit(BROKEN_PIPE)
 
 
+def _line(message: Any) -> bytes:
+    return json.dumps(message, default=repr).encode("ascii") + b"\n"
+
+
 def settle(session: pytest.Session, task: Task) -> None:
     """Make a forked process a worker: its own output, its own folder, its own signals, its own limit."""
     config = session.config
@@ -190,6 +204,8 @@ def settle(session: pytest.Session, task: Task) -> None:
     os.environ["PYTEST_XDIST_WORKER"] = task.name
     os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(task.count)
     config.workerinput = {"workerid": task.name, "workercount": task.count}  # type: ignore[attr-defined]
+    if not task.counts_failures:
+        config.option.maxfail = 0
     _mute(config)
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     if capture is not None:

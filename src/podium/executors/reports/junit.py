@@ -18,11 +18,23 @@ _ROOTS = frozenset({"testsuites", "testsuite", "testrun"})
 _TRIED_AGAIN = ("flakyFailure", "flakyError", "rerunFailure", "rerunError")
 _MARKERS = frozenset({"tag", "tags", "marker", "markers", "label", "labels", "category", "cmake_labels"})
 _WORDS: dict[TestOutcome, set[str]] = {
+    "timed_out": {"timeout", "timedout", "timed_out"},
     "failed": {"fail", "failed", "failure"},
-    "errored": {"error"},
+    "errored": {
+        "error",
+        "errored",
+        "aborted",
+        "broken",
+        "cancelled",
+        "canceled",
+        "crashed",
+        "incomplete",
+        "inconclusive",
+        "interrupted",
+    },
     "skipped": {"notrun", "disabled", "skipped", "suppressed", "ignored"},
 }
-"""What a test came to that has no element to say so, by its attributes `status` and `result`."""
+"""What a test came to that has no element to say so, by its attributes `status` and `result`; the first that fits."""
 _NO_CLASS = frozenset({"", "test"})
 """Class names that say nothing; `test` is what the test runner of Node.js writes for every test."""
 _TIMED_OUT = re.compile(r"test timeout|timeout|testTimeoutFailure|(.*\.)?TestTimedOutException", re.IGNORECASE)
@@ -44,6 +56,33 @@ class _Suite:
         self.bad = 0
 
 
+class _Root:
+    """The root, if it is no suite.
+
+    Args:
+        element: It, with the attributes by which it counts.
+
+    Attributes:
+        in_cases: How many failures and errors test cases and suites have, or which are bad without an element.
+        in_suites: How many all suites count; those of a suite in another one may be in both.
+    """
+
+    def __init__(self, element: ET.Element) -> None:
+        self.name = name_of(element.get("name", ""), "report")
+        self.says_bad = _count(element.get("failures")) + _count(element.get("errors"))
+        self.in_cases = 0
+        self.in_suites = 0
+
+    def unnamed(self) -> TestResult | None:
+        """Return a result for tests that it counts as bad and that nothing in it accounts for."""
+        known = max(self.in_cases, self.in_suites)
+        if self.says_bad <= known:
+            return None
+        named = f"accounts for {known}" if known else "names none"
+        message = f"the report counts {self.says_bad} tests that did not pass, and {named}"
+        return TestResult(self.name, "errored", message=message)
+
+
 class _Cases(ET.TreeBuilder):
     """Takes test cases out of the document as they end, and forgets them."""
 
@@ -53,6 +92,7 @@ class _Cases(ET.TreeBuilder):
         self.longer_ids: list[str] = []
         self._open: list[str] = []
         self._suites: list[_Suite] = []
+        self._root: _Root | None = None
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         """Refuse a document type declaration."""
@@ -70,6 +110,8 @@ class _Cases(ET.TreeBuilder):
             suite = _Suite(element, around.name if around else "")
             suite.file = suite.file or (around.file if around else "")
             self._suites.append(suite)
+        elif len(self._open) == 1:
+            self._root = _Root(element)
         return element
 
     def end(self, tag: str, /) -> ET.Element:
@@ -79,6 +121,8 @@ class _Cases(ET.TreeBuilder):
             self._take_case(element)
         elif tag == "testsuite":
             self._take_suite(element)
+        elif self._root is not None and not self._open:
+            self._take_root(self._root)
         if "testcase" not in self._open and tag in {"testcase", "testsuite", "system-out", "system-err"}:
             element.clear()
         return element
@@ -86,7 +130,11 @@ class _Cases(ET.TreeBuilder):
     def _take_case(self, case: ET.Element) -> None:
         suite = self._suites[-1] if self._suites else None
         around = suite.name if suite else ""
-        self._add(_result(case, suite.file if suite else "", around), _longer_id(case, around))
+        result = _result(case, suite.file if suite else "", around)
+        self._add(result, _longer_id(case, around))
+        if self._root is not None:
+            problems = sum(part.tag in {"failure", "error"} for part in case.iter())
+            self._root.in_cases += max(problems, result.outcome in BAD)
 
     def _take_suite(self, element: ET.Element) -> None:
         """Make an error of the suite itself a result, and of tests it counts and does not name."""
@@ -103,6 +151,14 @@ class _Cases(ET.TreeBuilder):
             self._add(TestResult(name, "errored", message=message, file=suite.file), name, suite)
         if self._suites:
             self._suites[-1].bad += suite.bad
+        if self._root is not None:
+            self._root.in_cases += len(problems)
+            self._root.in_suites += suite.says_bad
+
+    def _take_root(self, root: _Root) -> None:
+        """Make a result of tests that only the root counts."""
+        if (unnamed := root.unnamed()) is not None:
+            self._add(unnamed, unnamed.id)
 
     def _add(self, result: TestResult, longer_id: str, suite: _Suite | None = None) -> None:
         self.results.append(result)

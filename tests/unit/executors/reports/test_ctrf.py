@@ -62,6 +62,50 @@ def test_failures_that_are_counted_and_not_listed_are_an_error():
     assert len(read({"name": "a", "status": "failed"}, summary={"failed": 2})) == 1
 
 
+@pytest.mark.parametrize(
+    ("summary", "message"),
+    [
+        ({"failed": 2}, "the report counts 2 tests that did not pass, and names none"),
+        ({"tests": 4, "passed": 1, "other": 3}, "the report counts 3 tests that did not pass, and names none"),
+        ({"failed": 1, "other": 1}, "the report counts 2 tests that did not pass, and names none"),
+        ({"tests": 5}, "the report counts 5 tests, and says of 1 what it came to"),
+        ({"tests": 5, "passed": 2, "skipped": 1, "pending": 1}, "the report counts 5 tests, and says of 4 what it"),
+    ],
+)
+def test_what_is_counted_and_not_listed_is_an_error_unless_it_passed_or_was_skipped(summary, message):
+    listed, unnamed = read({"name": "a", "status": "passed"}, summary=summary)
+    assert (listed.outcome, unnamed.id, unnamed.outcome) == ("passed", "summary", "errored")
+    assert unnamed.message.startswith(message)
+
+
+def test_tests_that_are_counted_and_not_listed_are_an_error_beside_others_that_failed():
+    counted = {"tests": 4, "failed": 1, "other": 3}
+    assert [result.outcome for result in read({"name": "a", "status": "failed"}, summary=counted)] == [
+        "failed",
+        "errored",
+    ]
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        {"tests": 1, "passed": 1},
+        {"tests": 5, "passed": 3, "skipped": 1, "pending": 1},
+        {"tests": 0},
+        {"tests": -3},
+        {"tests": "5", "other": None},
+        None,
+    ],
+)
+def test_a_summary_by_which_nothing_is_missing_is_no_result(summary):
+    assert len(read({"name": "a", "status": "passed"}, summary=summary)) == 1
+
+
+def test_nothing_is_missing_of_a_list_that_is_complete_though_attempts_are_counted_too():
+    counted = {"tests": 2, "failed": 3, "passed": 1}
+    assert len(read({"name": "a", "status": "failed"}, {"name": "b", "status": "passed"}, summary=counted)) == 2
+
+
 def test_values_of_the_wrong_type_are_passed_over():
     odd = {"duration": "1", "suite": [1, "s"], "line": "3", "tags": "x", "retries": -1, "message": 5, "filePath": None}
     result = only(**odd)

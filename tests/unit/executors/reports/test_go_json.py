@@ -100,11 +100,12 @@ def test_packages_without_tests_are_no_tests():
 
 def test_a_report_that_ends_too_early_is_an_error_unless_that_is_known():
     lines = event("run", "A"), event("pass", "A"), event("run", "B"), '{"Action":"out'
-    assert outcomes(*lines) == {"A": "passed", "B": "errored"}
+    assert outcomes(*lines) == {"A": "passed", "B": "errored", P: "errored"}
     assert outcomes(*lines, partial=True) == {"A": "passed"}
     assert outcomes(event("start")) == {P: "errored"}
     assert outcomes(event("start"), partial=True) == {}
     assert outcomes(event("start"), event("run", "A"), event("pass", "A")) == {"A": "passed", P: "errored"}
+    assert outcomes(event("run", "A"), event("pass", "A")) == {"A": "passed", P: "errored"}
 
 
 def test_much_output_is_kept_at_its_end():
@@ -118,3 +119,87 @@ def test_much_output_is_kept_at_its_end():
 def test_what_has_no_event_is_refused(text):
     with pytest.raises(ReportError, match="there is no event in it"):
         read_go_json(text)
+
+
+# The same test several times
+
+
+PASSES = event("start"), event("run", "T"), event("pass", "T", Elapsed=1), event("pass")
+FAILS = (
+    event("start"),
+    event("run", "T"),
+    out("    a_test.go:9: why", "T"),
+    event("fail", "T", Elapsed=3),
+    event("fail"),
+)
+NOT_BUILT = event("start"), out(f"FAIL\t{P} [build failed]"), event("fail")
+
+
+@pytest.mark.parametrize("runs", [(*FAILS, *PASSES), (*PASSES, *FAILS), (*FAILS[1:], *PASSES[1:])])
+def test_a_test_that_failed_in_one_of_two_runs_has_failed(runs):
+    (result,) = read(*runs)
+    assert (result.id, result.outcome, result.duration) == (f"{P}::T", "failed", 2)
+    assert result.message == "failed in 1 of 2 repetitions: a_test.go:9: why"
+    assert "a_test.go:9: why" in result.details
+
+
+def test_a_test_that_passed_in_two_runs_is_one_test_that_passed():
+    (result,) = read(*PASSES, *PASSES)
+    assert (result.outcome, result.message, result.duration) == ("passed", "", 1)
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [(*NOT_BUILT, *PASSES), (*PASSES, *NOT_BUILT), (*PASSES, *PASSES, *NOT_BUILT), (*PASSES[1:], *NOT_BUILT[1:])],
+)
+def test_a_package_that_could_not_be_built_in_one_of_several_runs_is_an_error(runs):
+    results = {result.id: result for result in read(*runs)}
+    assert {id_: result.outcome for id_, result in results.items()} == {f"{P}::T": "passed", P: "errored"}
+    assert results[P].message == "the package failed, it was not built"
+
+
+def test_a_package_that_failed_in_a_run_none_of_whose_tests_did_is_an_error():
+    printed = out("leak found"), event("fail")
+    assert outcomes(*FAILS, *PASSES[:-1], *printed) == {"T": "failed", P: "errored"}
+    assert outcomes(*PASSES[:-1], *printed, *PASSES) == {"T": "passed", P: "errored"}
+
+
+def test_a_run_that_did_not_end_is_an_error_before_and_after_one_that_did():
+    under_way = event("start"), event("run", "T")
+    assert outcomes(*under_way, *PASSES) == {"T": "errored", P: "errored"}
+    assert outcomes(*under_way, *PASSES, partial=True) == {"T": "errored", P: "errored"}
+    assert outcomes(*PASSES, *under_way) == {"T": "errored", P: "errored"}
+    assert outcomes(*PASSES, *under_way, partial=True) == {"T": "passed"}
+
+
+def test_a_panic_in_one_of_two_runs_is_an_error():
+    assert outcomes(event("run", "T"), out("panic: boom"), event("fail"), *PASSES[1:]) == {"T": "errored"}
+
+
+def test_what_is_printed_after_the_end_of_a_package_is_no_run_of_it():
+    assert outcomes(*PASSES, out("bye")) == {"T": "passed"}
+
+
+@pytest.mark.parametrize("ends", [("fail", "pass", "pass"), ("pass", "fail", "pass"), ("pass", "pass", "fail")])
+def test_a_test_that_failed_once_with_count_has_failed(ends):
+    times = [line for end in ends for line in (event("run", "T"), out(end, "T"), event(end, "T"))]
+    (result,) = read(*times, event("fail"))
+    assert (result.outcome, result.message) == ("failed", "failed in 1 of 3 repetitions: fail")
+
+
+def test_a_test_around_others_of_which_one_failed_once_is_explained_by_it():
+    first = event("run", "T"), event("run", "T/x"), event("fail", "T/x"), event("fail", "T")
+    second = event("run", "T"), event("run", "T/x"), event("pass", "T/x"), event("pass", "T")
+    assert outcomes(*first, *second, event("fail")) == {"T/x": "failed"}
+    assert outcomes(*first, event("fail"), *second, event("pass")) == {"T/x": "failed"}
+
+
+def test_a_test_that_was_skipped_in_one_run_counts_by_the_other():
+    skipped = event("start"), event("run", "T"), event("skip", "T"), event("pass")
+    assert outcomes(*PASSES, *skipped) == outcomes(*skipped, *PASSES) == {"T": "passed"}
+    assert outcomes(*skipped, *FAILS) == {"T": "failed"}
+    assert outcomes(*skipped, *skipped) == {"T": "skipped"}
+
+
+def test_a_second_word_about_a_test_that_failed_does_not_make_it_better():
+    assert outcomes(event("run", "T"), event("fail", "T"), event("pass", "T"), event("pass")) == {"T": "failed"}

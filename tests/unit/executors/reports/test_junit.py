@@ -109,6 +109,25 @@ def test_googletest_has_several_failures_in_a_test_and_a_result_attribute():
     assert (b.outcome, c.outcome) == ("skipped", "skipped")
 
 
+@pytest.mark.parametrize("attribute", ["status", "result"])
+@pytest.mark.parametrize(
+    ("word", "outcome"),
+    [
+        ("fail", "failed"), ("errored", "errored"), ("Aborted", "errored"), ("broken", "errored"),
+        ("crashed", "errored"), ("cancelled", "errored"), ("canceled", "errored"), ("interrupted", "errored"),
+        ("incomplete", "errored"), ("inconclusive", "errored"), ("timeout", "timed_out"), ("TimedOut", "timed_out"),
+        ("timed_out", "timed_out"), ("ignored", "skipped"), ("run", "passed"), ("completed", "passed"),
+    ],
+)  # fmt: skip
+def test_words_for_what_a_test_came_to_that_has_no_element(attribute, word, outcome):
+    assert only(f"<testcase name='a' {attribute}='{word}'/>").outcome == outcome
+
+
+def test_of_two_words_the_worse_counts():
+    assert only("<testcase name='a' status='failed' result='timeout'/>").outcome == "timed_out"
+    assert only("<testcase name='a' status='skipped' result='error'/>").outcome == "errored"
+
+
 def test_pytest_writes_expected_failures_as_skipped():
     xfail = only("<testcase name='a'><skipped type='pytest.xfail' message='known'/></testcase>")
     assert (xfail.outcome, xfail.message) == ("xfailed", "known")
@@ -216,6 +235,48 @@ def test_failures_that_are_counted_and_not_named_are_an_error_of_the_suite_that_
 def test_a_suite_that_counts_what_it_names_has_no_other_error():
     assert outcomes("<testsuite name='s' failures='1'><testcase name='a'><failure/></testcase></testsuite>") == {
         "s::a": "failed"
+    }
+
+
+@pytest.mark.parametrize("root", ["testsuites", "testrun"])
+def test_failures_that_only_the_root_counts_are_an_error(root):
+    suite = "<testsuite name='s'><testcase name='a'/></testsuite>"
+    results = read(f"<{root} name='all' failures='1' errors='2'>{suite}</{root}>")
+    assert [(result.id, result.outcome) for result in results] == [("s::a", "passed"), ("all", "errored")]
+    assert results[1].message == "the report counts 3 tests that did not pass, and names none"
+    assert outcomes(f"<{root} failures='1'/>") == {"report": "errored"}
+
+
+def test_failures_that_the_root_counts_beyond_those_that_are_named_are_an_error():
+    bad = "<testcase name='b'><failure/></testcase>"
+    results = read(f"<testsuites failures='3'><testsuite name='s' failures='1'>{bad}</testsuite></testsuites>")
+    assert [(result.id, result.outcome) for result in results] == [("s::b", "failed"), ("report", "errored")]
+    assert results[1].message == "the report counts 3 tests that did not pass, and accounts for 1"
+
+
+ONE_BAD = "<testsuite failures='1'><testcase name='a'><error/></testcase></testsuite>"
+
+
+@pytest.mark.parametrize(
+    ("counted", "inside"),
+    [
+        (1, "<testcase name='a'><error/></testcase>"),
+        (2, "<testsuite name='s'><testcase name='a'><failure/><error/></testcase></testsuite>"),
+        (1, "<testcase name='a'><skipped type='todo'/><failure/></testcase>"),
+        (1, "<testcase name='a' status='failed'/>"),
+        (3, "<testsuite name='s' failures='3'/>"),
+        (1, "<testsuite name='s'><error message='no database'/></testsuite>"),
+        (2, f"<testsuite failures='1'>{ONE_BAD}</testsuite>"),
+        (2, "<testsuite failures='1' errors='1'><testcase name='a'><error/></testcase></testsuite>"),
+    ],
+)
+def test_failures_that_the_root_counts_and_cases_or_suites_account_for_are_not_counted_twice(counted, inside):
+    assert len(read(f"<testsuites failures='{counted}'>{inside}</testsuites>")) == 1
+
+
+def test_a_report_that_ends_before_its_root_does_is_not_held_to_what_the_root_counts():
+    assert outcomes("<testsuites failures='1'><testsuite name='s'><testcase name='a'/>", partial=True) == {
+        "s::a": "passed"
     }
 
 
