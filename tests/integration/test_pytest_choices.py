@@ -263,13 +263,18 @@ def test_what_relies_on_tests_that_passed_in_an_earlier_attempt_runs_after_them_
 
 
 def test_what_relies_on_tests_that_take_long_is_told(tmp_path):
+    conftest = """
+        import sys
+        sys.modules["_podium_pytest_host.forked"]._CONFIRMING = 0.3
+        """
     text = """
         import time
         SEEN = []
         def test_1(): SEEN.append(1)
-        def test_2(): time.sleep(2.5)
+        def test_2(): time.sleep(1)
         def test_3(): assert SEEN == [1]
         """
-    ran = run(tmp_path, {"test_it.py": text}, passed=frozenset({"test_it.py::test_1"}))
+    files = {"test_it.py": text, "conftest.py": conftest}
+    ran = run(tmp_path, files, passed=frozenset({"test_it.py::test_1"}))
     assert ran.outcomes == {"test_2": "passed", "test_3": "failed"}
     assert "1 test failed apart from those before in their module, which take long to run again" in ran.notes

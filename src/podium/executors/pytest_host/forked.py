@@ -15,7 +15,7 @@ from .outbox import Outbox
 from .records import BAD, PASSED
 from .reports import made_report, with_tuples
 
-_CONFIRMING, _CONFIRMING_SHARE = 2.0, 0.2
+_CONFIRMING, _CONFIRMING_SHARE = 10.0, 0.5
 """How long tests may be run again, in order, to see whether they failed because they were run apart [s]; or which share
 of the time that all took together, if that is more."""
 
@@ -121,18 +121,20 @@ class Forked:
         modules: dict[str, list[int]] = {}
         for index in sorted({*main.positions, *self._passed_before}):
             modules.setdefault(self._module(index), []).append(index)
-        chosen: list[int] = []
         suspects = set(self._alone)
-        expected = 0.0
-        budget = max(_CONFIRMING, _CONFIRMING_SHARE * sum(self._durations.values()))
-        for module in {self._module(index) for index in self._alone}:
+        needed: list[tuple[float, list[int]]] = []
+        for module in {self._module(index) for index in suspects}:
             members = modules[module]
-            last = max(place for place, index in enumerate(members) if index in suspects)
-            needed = members[: last + 1]
-            expected += sum(self._durations.get(index, self._passed_before.get(index, 0.0)) for index in needed)
-            if expected > budget:
+            until = members[: 1 + max(place for place, index in enumerate(members) if index in suspects)]
+            cost = sum(self._durations.get(index, self._passed_before.get(index, 0.0)) for index in until)
+            needed.append((cost, until))
+        left = max(_CONFIRMING, _CONFIRMING_SHARE * sum(self._durations.values()))
+        chosen: list[int] = []
+        for cost, until in sorted(needed):
+            left -= cost
+            if left < 0:
                 break
-            chosen += needed
+            chosen += until
         confirmed = suspects.intersection(chosen)
         for index in suspects - confirmed:
             self._final(self._bad[index])
