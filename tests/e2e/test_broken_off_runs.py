@@ -20,7 +20,7 @@ def project(podium):
 
 
 def test_a_run_that_could_not_collect_a_file_is_not_full(project):
-    (project.folder / "code_of.py").write_text("VALUE = 2\n")
+    (project.folder / "code_of.py").write_text("VALUE = 1 + 1\n")
     (project.folder / "test_first.py").write_text("def test_first(:\n")
     project("test", code=1)
     (project.folder / "test_first.py").write_text("def test_first():\n    pass\n")
@@ -30,7 +30,7 @@ def test_a_run_that_could_not_collect_a_file_is_not_full(project):
 def test_a_run_that_pytest_xdist_ended_at_its_first_failure_is_not_full(project):
     (project.folder / "pytest.ini").write_text("[pytest]\naddopts = -x\n")
     project("test")
-    (project.folder / "code_of.py").write_text("VALUE = 2\n")
+    (project.folder / "code_of.py").write_text("VALUE = 1 + 1\n")
     (project.folder / "test_code.py").write_text(
         "import time\n" + TESTING.replace("    assert", "    time.sleep(9)\n    assert")
     )

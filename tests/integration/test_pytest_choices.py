@@ -143,14 +143,14 @@ def test_tests_are_repeated_until_one_fails(tmp_path, fork):
 
 
 def test_what_passed_in_an_earlier_attempt_is_not_run_again(tmp_path):
-    text = counted("def test_good(): count('good')", "def test_bad(): assert 0", "def test_new(): pass")
+    text = counted("def test_good(): count('good')", "def test_new(): pass")
     passed = frozenset({"test_it.py::test_good", "test_it.py::test_gone"})
-    ran = run(tmp_path, {"test_it.py": text}, passed=passed)
+    ran = run(tmp_path, {"test_it.py": text, "test_other.py": "def test_bad(): assert 0"}, passed=passed)
     assert not (tmp_path / "good").exists()
     assert ran.outcomes == {"test_bad": "failed", "test_new": "passed"}
     assert ran.counts == {"passed": 2, "failed": 1}
     assert "1 test passed in an earlier attempt and was not run again" in ran.notes
-    everything = passed | {"test_it.py::test_bad", "test_it.py::test_new"}
+    everything = passed | {"test_other.py::test_bad", "test_it.py::test_new"}
     again = run(tmp_path, {}, passed=everything)
     assert again.kind == ("passed", None)
     assert "3 tests passed in an earlier attempt and were not run again" in again.notes
