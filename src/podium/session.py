@@ -152,7 +152,7 @@ class Session:
         interrupts: Interrupts | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> RunSummary:
-        """Continue a run whose process died or that was cancelled; nothing that passed runs again.
+        """Continue a run whose process died or that was cancelled; no step that passed runs again.
 
         Sinks see the whole record of the run: first what is there, then what is added. Of a run that somebody else
         continues at the same moment they see nothing.

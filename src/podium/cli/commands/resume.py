@@ -18,7 +18,7 @@ from podium.session import Session
 @format_option("text", "json", "jsonl")
 @known_store_option
 def command(*, run: str | None, take_over: bool, junit: Path | None, format_: str, store: Path | None) -> int:
-    """Continue RUN, which was killed or cancelled; nothing that passed runs again.
+    """Continue RUN, which was killed or cancelled; no step that passed runs again.
 
     RUN is an id, its beginning or end, or `latest`; without it, the newest run that can be resumed.
 
